@@ -1,0 +1,32 @@
+# Co-activation graphs of SAE features: the whole study, in the order of the data.
+# Run: snakemake --cores all --resources gpu=1
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/corpus.smk"
+include: "rules/models.smk"
+include: "rules/activations.smk"
+include: "rules/sae.smk"
+include: "rules/features.smk"
+include: "rules/graph.smk"
+include: "rules/comparison.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    message:
+        "The study is complete"
+    input:
+        rules.all_graphs.input,
+        rules.all_comparison.input,
+        rules.all_figures.input,
+        rules.all_report.input,

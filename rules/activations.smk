@@ -1,0 +1,74 @@
+# Models and token streams in, activation shards out.
+#   in:  results/models/{model}/, results/tokens/{tokenizer}/{split}.safetensors
+#   out: results/activations/{model}/{split}-{shard}.safetensors   (tokens, width), with token, document, label ids
+#        results/activations/{model}/evaluation.json    held-out cross-entropy, clean and ablated, and of baselines
+
+
+rule capture_activations:
+    message:
+        "Capture activations of {wildcards.model}, {wildcards.split} shard {wildcards.shard}"
+    input:
+        model=get_model,
+        tokens=get_split_tokens,
+        code=get_code("capture_activations"),
+    output:
+        shard="results/activations/{model}/{split}-{shard}.safetensors",
+    params:
+        hook=CONFIG["activations"]["hook"],
+        dtype=CONFIG["activations"]["dtype"],
+        forward_contexts=CONFIG["activations"]["forward_contexts"],
+        start=get_shard_start,
+        tokens=get_shard_size,
+    log:
+        "logs/capture_activations/{model}/{split}-{shard}.log",
+    benchmark:
+        "logs/capture_activations/{model}/{split}-{shard}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=1,
+    script:
+        "../workflow_scripts/capture_activations.py"
+
+
+rule evaluate_model:
+    message:
+        "Measure the held-out cross-entropy of {wildcards.model}, clean and ablated at the hook point"
+    input:
+        model=get_model,
+        train=get_train_tokens,
+        heldout=get_heldout_tokens,
+        code=get_code("evaluate_model"),
+    output:
+        evaluation="results/activations/{model}/evaluation.json",
+    params:
+        kind=get_model_kind,
+        hook=CONFIG["activations"]["hook"],
+        heldout_tokens=STUDY.captured_tokens("heldout"),
+        forward_contexts=CONFIG["activations"]["forward_contexts"],
+        include_bos=CONFIG["graph"]["include_bos"],
+    log:
+        "logs/evaluate_model/{model}.log",
+    benchmark:
+        "logs/evaluate_model/{model}.tsv"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=1,
+    script:
+        "../workflow_scripts/evaluate_model.py"
+
+
+rule all_activations:
+    message:
+        "The activations are complete"
+    input:
+        get_models("results/activations/{model}/evaluation.json"),
+        [
+            path
+            for model in CONFIG["models"]
+            for split in ("train", "heldout")
+            for path in get_shards("activations", model, split, STUDY.shard_tokens(split))
+        ],

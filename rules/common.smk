@@ -1,0 +1,199 @@
+# Validation of the configuration, and the helpers that the rules call. No rules here.
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+
+from coact.config import complete
+from coact.corpus.sources import check_sources
+from coact.dependencies import modules_of
+from coact.errors import StudyError
+from coact.models import MODEL_FILES
+from coact.study import check
+
+try:
+    STUDY = check(complete(config))
+    check_sources(STUDY.config["corpus"]["sources"])
+except StudyError as error:
+    raise WorkflowError(f"configuration: {error}")
+
+CONFIG = STUDY.config
+# Scripts that read the configuration for a check, not for their result, find it complete.
+config.update(CONFIG)
+
+
+def get_code(rule):
+    """Modules that a rule's script depends on; a change in one of them makes the rule run again."""
+    return [os.path.relpath(Path(workflow.basedir) / path) for path in modules_of(f"{rule}.py")]
+
+
+def get_pattern(names):
+    """Wildcard constraint that matches exactly these names, or nothing where there are none."""
+    return "|".join(names) if names else "(?!)"
+
+
+wildcard_constraints:
+    model=get_pattern(list(CONFIG["models"])),
+    sae=r"[A-Za-z0-9_.-]+",
+    tokenizer=get_pattern(STUDY.tokenizers()),
+    split="train|heldout",
+    shard=r"\d{5}",
+
+
+# --- corpus
+
+
+def get_tokenizer_source(wildcards):
+    """Files of the tokenizer that comes with a model."""
+    folder = Path(CONFIG["models"][wildcards.tokenizer]["path"])
+    return sorted(str(path) for path in folder.glob("*") if path.suffix in {".json", ".model", ".txt"})
+
+
+def get_corpus_folder(wildcards):
+    """Path of the model folder whose tokenizer is taken over."""
+    return CONFIG["models"][wildcards.tokenizer]["path"]
+
+
+def get_source_files(wildcards):
+    """Files that the sources of kind `files` read."""
+    globs = [source["glob"] for source in CONFIG["corpus"]["sources"] if source["kind"] == "files"]
+    return sorted({str(path) for pattern in globs for path in get_glob(pattern)})
+
+
+def get_glob(pattern):
+    """Files that match a pattern; ** crosses folders."""
+    from glob import glob
+
+    return [path for path in glob(pattern, recursive=True) if Path(path).is_file()]
+
+
+# --- models
+
+
+def get_model_settings(wildcards):
+    """Settings of a model."""
+    return CONFIG["models"][wildcards.model]
+
+
+def get_model_kind(wildcards):
+    """Kind of a model."""
+    return CONFIG["models"][wildcards.model]["kind"]
+
+
+def get_model_source(wildcards):
+    """Files of a local model folder."""
+    return sorted(str(path) for path in Path(CONFIG["models"][wildcards.model]["path"]).iterdir() if path.is_file())
+
+
+def get_model(wildcards):
+    """The files of a model's folder."""
+    return [f"results/models/{wildcards.model}/{name}" for name in MODEL_FILES]
+
+
+def get_like_settings(wildcards):
+    """Settings of the model whose architecture an untrained one takes."""
+    return CONFIG["models"][CONFIG["models"][wildcards.model]["like"]]
+
+
+def get_like_folder(wildcards):
+    """Files that tell the architecture of an untrained model, where it comes from a folder."""
+    like = get_like_settings(wildcards)
+    return str(Path(like["path"]) / "config.json") if like["kind"] == "local" else []
+
+
+def get_tokenizer(wildcards):
+    """The tokenizer files of a model."""
+    return f"results/tokenizers/{STUDY.tokenizer_of(wildcards.model)}/tokenizer.json"
+
+
+def get_train_tokens(wildcards):
+    """The training stream in a model's tokens."""
+    return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/train.safetensors"
+
+
+def get_heldout_tokens(wildcards):
+    """The held-out stream in a model's tokens."""
+    return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/heldout.safetensors"
+
+
+# --- activations and features
+
+
+def get_shards(stage, model, split, sizes):
+    """Paths of the shards of a stream."""
+    return [f"results/{stage}/{model}/{split}-{number:05d}.safetensors" for number in range(len(sizes))]
+
+
+def get_split_tokens(wildcards):
+    """The stream that a shard is cut from."""
+    return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/{wildcards.split}.safetensors"
+
+
+def get_shard_start(wildcards):
+    """First token of a shard in its stream."""
+    return int(wildcards.shard) * CONFIG["activations"]["shard_tokens"]
+
+
+def get_shard_size(wildcards):
+    """Tokens in an activation shard."""
+    return STUDY.shard_tokens(wildcards.split)[int(wildcards.shard)]
+
+
+def get_encoded_size(wildcards):
+    """Tokens of an activation shard that are encoded."""
+    return STUDY.encoded_tokens(wildcards.split)[int(wildcards.shard)]
+
+
+def get_train_activations(wildcards):
+    """Activation shards that SAEs are trained on."""
+    return get_shards("activations", wildcards.model, "train", STUDY.shard_tokens("train"))
+
+
+def get_heldout_activations(wildcards):
+    """Activation shards that SAEs are evaluated on."""
+    return get_shards("activations", wildcards.model, "heldout", STUDY.shard_tokens("heldout"))
+
+
+def get_graph_features(wildcards):
+    """Feature shards that the graph is built from."""
+    column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.graph_split
+    return get_shards("features", column, split, STUDY.encoded_tokens(split))
+
+
+def get_frequency_features(wildcards):
+    """Feature shards, not used for the graph, that frequencies are counted on."""
+    column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.frequency_split
+    return get_shards("features", column, split, STUDY.encoded_tokens(split))
+
+
+# --- SAEs and columns
+
+
+def get_sae_settings(wildcards):
+    """Settings of an SAE."""
+    return STUDY.sae_settings(wildcards.sae)
+
+
+def get_architecture(wildcards):
+    """Architecture of an SAE; "identity" for the neurons."""
+    return STUDY.sae_settings(wildcards.sae).get("architecture", "identity")
+
+
+def get_sae(wildcards):
+    """The files of an SAE's folder."""
+    folder = f"results/saes/{wildcards.model}/{wildcards.sae}"
+    return [f"{folder}/cfg.json", f"{folder}/sae_weights.safetensors"]
+
+
+def get_columns(pattern):
+    """A path for every column of the study; the pattern names {model} and {sae}."""
+    return [pattern.format(model=model, sae=sae) for model, sae in STUDY.columns()]
+
+
+def get_models(pattern):
+    """A path for every model of the study; the pattern names {model}."""
+    return [pattern.format(model=model) for model in CONFIG["models"]]

@@ -1,0 +1,3 @@
+rule all_report:
+    input:
+        [],

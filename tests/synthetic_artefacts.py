@@ -1,0 +1,211 @@
+"""Plausible artefacts of a study of any number of columns, for tests of comparison, figures and report."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from coact.comparison import Column
+
+PLAN = [
+    Column("main", "topk-x4-s0", False, 4, "topk"),
+    Column("main", "topk-x4-s1", False, 4, "topk"),
+    Column("main", "relu-x4-s0", False, 4, "relu"),
+    Column("main", "neurons", True, None, "neurons"),
+    Column("untrained", "topk-x4-s0", True, 4, "topk"),
+    Column("main", "topk-x8-s0", False, 8, "topk"),
+    Column("main", "relu-x8-s0", False, 8, "relu"),
+    Column("main", "topk-x16-s0", False, 16, "topk"),
+    Column("main", "relu-x16-s0", False, 16, "relu"),
+    Column("pretrained_stories", "topk-x4-s0", False, 4, "topk"),
+    Column("pretrained_stories", "a_long_family_name-x4-s0", False, 4, "long"),
+    Column("untrained", "relu-x4-s0", True, 4, "relu"),
+]
+GRAPH_TOKENS, HELDOUT_TOKENS = 800_000, 130_000
+
+
+@dataclass
+class Artefacts:
+    """What one column of a study has."""
+
+    column: Column
+    evaluation: dict[str, Any]
+    statistics: dict[str, Any]
+    nodes: pd.DataFrame
+    null_nodes: pd.DataFrame
+    edges: pd.DataFrame
+    history: pd.DataFrame
+    density: pd.DataFrame
+
+
+def make_columns(number: int, features: int = 512) -> list[Artefacts]:
+    """Artefacts of the first `number` columns of `PLAN`."""
+    return [make_column(column, features, seed) for seed, column in enumerate(PLAN[:number])]
+
+
+def make_column(column: Column, features: int = 512, seed: int = 0) -> Artefacts:
+    """Artefacts of one column: frequencies from two modes, edges drawn in proportion to frequency."""
+    rng = np.random.default_rng(seed)
+    factor = {"x8": 2, "x16": 4}.get(column.sae.split("-")[1] if "-" in column.sae else "", 1)
+    features = features * factor // (4 if column.sae == "neurons" else 1)
+    high = rng.random(features) < 0.45
+    frequency = np.clip(10 ** np.where(high, rng.normal(-1.9, 0.35, features), rng.normal(-3.3, 0.5, features)), 0, 0.9)
+    frequency[rng.random(features) < (0.0 if column.control else 0.03)] = 0.0
+    counts = rng.poisson(frequency * GRAPH_TOKENS)
+    heldout = rng.binomial(HELDOUT_TOKENS, np.minimum(frequency * 10 ** rng.normal(0, 0.05, features), 1))
+    live = counts / GRAPH_TOKENS >= 1e-5
+    edges = _edges(rng, frequency, round((18 if not column.control else 30) * features))
+    null_edges = _edges(rng, frequency, round((80 if not column.control else 45) * features))
+    degree, null_degree = (
+        np.bincount(np.r_[pairs[:, 0], pairs[:, 1]], minlength=features) for pairs in (edges, null_edges)
+    )
+    nodes = pd.DataFrame(
+        {
+            "feature": np.arange(features),
+            "degree": degree,
+            "strength": degree * 0.3,
+            "frequency": counts / GRAPH_TOKENS,
+            "frequency_heldout": heldout / HELDOUT_TOKENS,
+            "topk_count": counts // 4,
+            "live": live,
+        }
+    )
+    null_nodes = pd.DataFrame({"feature": np.arange(features), "degree": null_degree})
+    table = pd.DataFrame({"source": edges[:, 0], "target": edges[:, 1], "count": 1, "weight": 0.3})
+    density = pd.DataFrame({"feature": np.arange(features), "count": heldout, "frequency": heldout / HELDOUT_TOKENS})
+    return Artefacts(
+        column,
+        _evaluation(column, rng, features, float((heldout == 0).mean())),
+        _statistics(column, nodes, null_nodes, len(edges), len(null_edges)),
+        nodes,
+        null_nodes,
+        table,
+        _history(column, rng),
+        density,
+    )
+
+
+def _edges(rng: np.random.Generator, frequency: np.ndarray, pairs: int) -> np.ndarray:
+    weight = np.sqrt(frequency) / max(np.sqrt(frequency).sum(), 1e-9)
+    drawn = np.sort(rng.choice(len(frequency), (pairs, 2), p=weight), axis=1)
+    return np.unique(drawn[drawn[:, 0] < drawn[:, 1]], axis=0)
+
+
+def _evaluation(column: Column, rng: np.random.Generator, features: int, dead: float) -> dict[str, Any]:
+    identity = column.sae == "neurons"
+    fvu = 0.0 if identity else float(rng.uniform(0.08, 0.4))
+    clean, zero, mean = 4.09, 6.9, 6.1
+    spliced = clean + fvu * 0.9
+    return {
+        "model": column.model,
+        "sae": column.sae,
+        "architecture": "identity" if identity else column.sae.split("-")[0].replace("a_long_family_name", "topk"),
+        "d_in": 512,
+        "d_sae": features,
+        "tokens": HELDOUT_TOKENS,
+        "fvu": fvu,
+        "l0": float(rng.uniform(14, 40)),
+        "dead_share": dead,
+        "cross_entropy": {"clean": clean, "spliced": spliced, "zero": zero, "mean": mean},
+        "loss_recovered_zero": (zero - spliced) / (zero - clean),
+        "loss_recovered_mean": (mean - spliced) / (mean - clean),
+        "config": {"seed": 0},
+    }
+
+
+def _history(column: Column, rng: np.random.Generator) -> pd.DataFrame:
+    names = ["step", "tokens", "loss", "reconstruction", "sparsity", "l0", "fvu", "dead_share", "learning_rate"]
+    if column.sae == "neurons":
+        return pd.DataFrame({name: np.zeros(0) for name in names})
+    step = np.arange(5, 1025, 5)
+    fvu = 0.12 + 0.8 * np.exp(-step / rng.uniform(60, 200)) + rng.normal(0, 0.004, len(step))
+    l0 = 16 + 200 * np.exp(-step / 80) if "relu" in column.sae else np.full(len(step), 16.0)
+    values = [step, step * 1024, fvu * 520, fvu * 512, l0 * 0.2, l0, fvu, 0.02 * step / 1024, 1e-3 + 0 * step]
+    return pd.DataFrame(dict(zip(names, values, strict=True)))
+
+
+def _interval(value: float, n: int) -> dict[str, float] | None:
+    if n < 4 or not np.isfinite(value):
+        return None
+    half = 1.96 / np.sqrt(n - 3)
+    low, high = np.tanh(np.arctanh(np.clip(value, -0.999, 0.999)) + np.array([-half, half]))
+    return {"value": float(value), "low": float(low), "high": float(high), "n": n}
+
+
+def _statistics(
+    column: Column, nodes: pd.DataFrame, null_nodes: pd.DataFrame, edges: int, null_edges: int
+) -> dict[str, Any]:
+    null = nodes.assign(degree=null_nodes["degree"])
+    return {
+        "model": column.model,
+        "sae": column.sae,
+        "k": 4,
+        "batches": 50,
+        "tokens": GRAPH_TOKENS,
+        "observed": _described(nodes, edges, 0.31),
+        "null": _described(null, null_edges, 0.22),
+    }
+
+
+def _described(nodes: pd.DataFrame, edges: int, clustering: float) -> dict[str, Any]:
+    live = nodes[nodes["live"]]
+    return {
+        "all": scope(nodes, edges, clustering),
+        "live": scope(live, edges, clustering),
+        "quadrants": _quadrants(live),
+    }
+
+
+def scope(nodes: pd.DataFrame, edges: int, clustering: float) -> dict[str, Any]:
+    """The statistics of a graph over some of its nodes."""
+    n, degree = len(nodes), nodes["degree"].to_numpy()
+    isolated = int((degree == 0).sum())
+    correlations = {
+        f"{name}{suffix}": _interval(nodes["degree"].corr(nodes[column], method=name), n)
+        for name in ("pearson", "spearman")
+        for suffix, column in (("", "frequency_heldout"), ("_graph", "frequency"))
+    }
+    modes = {"bic_one": 1510.0, "bic_two": 1400.0, "preferred": 2, "means": [1.1, 2.2], "weights": [0.6, 0.4]}
+    return {
+        "nodes": n,
+        "edges": edges,
+        "mean_degree": float(degree.mean()) if n else None,
+        "median_degree": float(np.median(degree)) if n else None,
+        "max_degree": int(degree.max()) if n else None,
+        "density": 2 * edges / (n * (n - 1)) if n > 1 else None,
+        "components": isolated + 1,
+        "largest_component": n - isolated,
+        "isolated": isolated,
+        "component_sizes": [[n - isolated, 1], [1, isolated]],
+        "average_clustering": clustering,
+        **correlations,
+        "pearson_log": correlations["spearman"],
+        "dip_degree": {"statistic": 0.02, "p": 0.4, "n": n},
+        "dip_log_degree": {"statistic": 0.03, "p": 0.012 if clustering > 0.3 else 0.4, "n": n},
+        "dip_log_frequency": {"statistic": 0.04, "p": 0.0004, "n": n},
+        "mixture_log_degree": modes,
+        "mixture_log_frequency": {**modes, "means": [-3.3, -1.9]},
+    }
+
+
+def _quadrants(live: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    odd = live.assign(
+        degree_rank=live["degree"].rank(pct=True), frequency_rank=live["frequency_heldout"].rank(pct=True)
+    )
+    fields = ["feature", "degree", "frequency_heldout", "degree_rank", "frequency_rank", "rank_gap"]
+    gap = odd["frequency_rank"] - odd["degree_rank"]
+    return {
+        "low_degree_high_frequency": odd.assign(rank_gap=gap).nlargest(3, "rank_gap")[fields].to_dict("records"),
+        "high_degree_low_frequency": odd.assign(rank_gap=-gap).nlargest(3, "rank_gap")[fields].to_dict("records"),
+    }
+
+
+def make_models() -> list[dict[str, Any]]:
+    """evaluation.json of the models."""
+    return [
+        {"model": "main", "kind": "trained", "parameters": 750_000, "tokens": HELDOUT_TOKENS, "cross_entropy": 4.09,
+         "unigram": 6.66, "bigram": 4.46},
+        {"model": "untrained", "kind": "untrained", "parameters": 750_000, "tokens": HELDOUT_TOKENS,
+         "cross_entropy": 8.35, "unigram": 6.66, "bigram": 4.46},
+    ]  # fmt: skip

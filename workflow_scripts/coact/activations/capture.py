@@ -1,0 +1,67 @@
+"""Capturing activations into a shard."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+
+from coact.activations.shards import CODES, TORCH_DTYPES
+from coact.artefacts import TensorWriter
+from coact.device import get_device
+from coact.errors import StudyError
+from coact.models.bridge import activations_at
+from coact.progress import Progress
+
+
+def capture(
+    bridge: TransformerBridge,
+    hook: str,
+    contexts: dict[str, np.ndarray],
+    dtype: str,
+    forward_contexts: int,
+    path: str | Path,
+    stamp: dict[str, Any],
+) -> None:
+    """Write the activations of some contexts as one shard.
+
+    Args:
+        bridge: the model.
+        hook: hook point.
+        contexts: "tokens" int32, "documents" int32, "labels" int16, each (contexts, length).
+        dtype: "float16", "bfloat16" or "float32".
+        forward_contexts: contexts in a forward pass.
+        path: safetensors file: activations (tokens, width), tokens, documents, labels (tokens,).
+    Raises:
+        StudyError: an activation is not finite in `dtype` (float16 overflows above 65,504).
+    """
+    tokens = contexts["tokens"]
+    total, length = tokens.size, tokens.shape[1]
+    width = activations_at(bridge, hook, _batch(tokens[:1])).shape[-1]
+    shapes = {
+        "activations": ((total, width), CODES[dtype]),
+        "tokens": ((total,), "I32"),
+        "documents": ((total,), "I32"),
+        "labels": ((total,), "I16"),
+    }
+    progress = Progress(total, f"capture {hook}", "tokens")
+    with TensorWriter(path, shapes, stamp, {"dtype": dtype, "hook": hook}) as writer:
+        for name, array in contexts.items():
+            writer[name][:] = array.ravel()
+        for start in range(0, len(tokens), forward_contexts):
+            batch = _batch(tokens[start : start + forward_contexts])
+            values = activations_at(bridge, hook, batch).flatten(0, 1).to(TORCH_DTYPES[dtype])
+            if not torch.isfinite(values.sum(dtype=torch.float32)):
+                raise StudyError(
+                    f"activations.dtype: an activation at '{hook}' is not finite in {dtype}"
+                    f" (contexts {start} to {start + len(batch) - 1} of the shard); try bfloat16 or float32"
+                )
+            bits = values.view(torch.uint16) if dtype == "bfloat16" else values
+            writer["activations"][start * length : start * length + len(values)] = bits.cpu().numpy()
+            progress.update(batch.numel())
+    progress.close()
+
+
+def _batch(tokens: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(tokens.astype(np.int64)).to(get_device())

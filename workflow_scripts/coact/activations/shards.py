@@ -1,0 +1,64 @@
+"""Reading activation shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from coact.artefacts import open_tensors
+from coact.errors import ArtefactError
+
+TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+CODES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One activation shard, memory-mapped.
+
+    Attributes:
+        path: its file.
+        values: (tokens, width); bfloat16 is kept as its bits, uint16.
+        documents: (tokens,) int32, row of the document in the split's table, -1 at BOS and separators.
+        dtype: "float16", "bfloat16" or "float32".
+    """
+
+    path: str
+    values: np.ndarray
+    documents: np.ndarray
+    dtype: str
+
+    @property
+    def width(self) -> int:
+        """Dimensions of an activation vector."""
+        return self.values.shape[1]
+
+    def rows(self, rows: np.ndarray) -> torch.Tensor:
+        """Chosen rows as (rows, width) float32.
+
+        Raises:
+            ArtefactError: a value is not finite.
+        """
+        values = torch.from_numpy(np.ascontiguousarray(self.values[rows]))
+        if self.dtype == "bfloat16":
+            values = values.view(torch.bfloat16)
+        values = values.float()
+        if not torch.isfinite(values.sum()):
+            bad = int(rows[int((~torch.isfinite(values)).any(1).nonzero()[0])])
+            raise ArtefactError(f"{self.path}: activation of token {bad} is not finite (NaN or infinite)")
+        return values
+
+    def kept_rows(self, include_special: bool) -> np.ndarray:
+        """Row numbers without BOS and separator positions, unless `include_special`; int64."""
+        return np.arange(len(self.documents)) if include_special else np.flatnonzero(self.documents >= 0)
+
+
+def open_shard(path: str | Path) -> Shard:
+    """Open an activation shard, after checking that it is whole.
+
+    Raises:
+        ArtefactError: it is missing, truncated or altered.
+    """
+    file = open_tensors(path)
+    return Shard(str(path), file["activations"], file["documents"], file.metadata["dtype"])

@@ -1,0 +1,23 @@
+"""Reading and writing the study's files.
+
+Every file is written under a temporary name beside its place and renamed when it is whole, so a file that is
+there is complete. Tensors are safetensors with a digest of their bytes, tables are Parquet, summaries are JSON;
+each carries the stamp of `coact.provenance`. Nothing is pickled.
+"""
+
+from coact.artefacts.files import atomic, atomic_folder, read_json, write_json
+from coact.artefacts.tables import read_table, write_table
+from coact.artefacts.tensors import TensorFile, TensorWriter, open_tensors, write_tensors
+
+__all__ = [
+    "TensorFile",
+    "TensorWriter",
+    "atomic",
+    "atomic_folder",
+    "open_tensors",
+    "read_json",
+    "read_table",
+    "write_json",
+    "write_table",
+    "write_tensors",
+]

@@ -1,0 +1,36 @@
+"""Parquet tables with the study's stamp in their metadata."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from coact.artefacts.files import atomic
+from coact.errors import ArtefactError
+from coact.provenance import canonical_json
+
+STAMP_KEY = b"coact"
+
+
+def write_table(table: pd.DataFrame, path: str | Path, stamp: dict[str, Any]) -> None:
+    """Write `table` (without its index) as zstd-compressed Parquet, with `stamp` as metadata."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({STAMP_KEY: canonical_json(stamp).encode()})
+    with atomic(path) as part:
+        pq.write_table(arrow, part, compression="zstd")
+
+
+def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """The Parquet table `path`, or some of its columns.
+
+    Raises:
+        ArtefactError: the file is missing, not whole, or lacks a column.
+    """
+    try:
+        return pq.ParquetFile(path).read(columns=columns).to_pandas()
+    except FileNotFoundError:
+        raise ArtefactError(f"{path}: no such file; expected a Parquet table of the study") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtefactError(f"{path}: not a whole Parquet table ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,144 @@
+"""The summary table of a study, its metrics, and how it is shown on a terminal."""
+
+import math
+from collections.abc import Sequence
+from numbers import Number
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent
+
+QUALITY = ("fvu", "l0", "dead_share", "loss_recovered_zero", "loss_recovered_mean")
+GRAPH = (
+    "nodes",
+    "edges",
+    "mean_degree",
+    "median_degree",
+    "max_degree",
+    "density",
+    "components",
+    "largest_component",
+    "isolated",
+    "average_clustering",
+)
+CORRELATIONS = ("pearson", "spearman", "pearson_graph", "spearman_graph", "pearson_log")
+SCOPES = ("all", "live")
+TERMINAL_WIDTH = 120
+HEADINGS = (
+    "live of\nfeatures",
+    "FVU",
+    "L0",
+    "dead",
+    "recovered\nzero/mean",
+    "edges",
+    "edges\nnull",
+    "clustering\n(null)",
+    "r",
+    "r\ninterval",
+    "r\nnull",
+)
+
+
+def summarize(columns: Sequence[tuple[str, str, dict[str, Any], dict[str, Any]]]) -> pd.DataFrame:
+    """One row per column of the study.
+
+    Args:
+        columns: (model, sae, evaluation, statistics), the latter two as in evaluation.json and statistics.json.
+    Returns:
+        model, sae, architecture, d_sae, the held-out figures (fvu, l0, dead_share, loss_recovered_zero,
+        loss_recovered_mean, cross_entropy_clean, cross_entropy_spliced), and for scope all and live:
+        <statistic>_<scope> and <statistic>_<scope>_null for each descriptive statistic and correlation, and
+        <correlation>_<scope>_low, _high (bounds of the interval) and _n. NaN means "not defined".
+    """
+    return pd.DataFrame([_row(*column) for column in columns])
+
+
+def _row(model: str, sae: str, evaluation: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {key: evaluation[key] for key in ("architecture", "d_sae")}
+    row = {"model": model, "sae": sae, **row, **{key: _number(evaluation[key]) for key in QUALITY}}
+    row |= {f"cross_entropy_{key}": _number(evaluation["cross_entropy"][key]) for key in ("clean", "spliced")}
+    for scope in SCOPES:
+        observed, null = statistics["observed"][scope], statistics["null"][scope]
+        for key in GRAPH:
+            row[f"{key}_{scope}"] = _number(observed[key])
+            if key != "nodes":
+                row[f"{key}_{scope}_null"] = _number(null[key])
+        for key in CORRELATIONS:
+            found, chance = observed[key] or {}, null[key] or {}
+            row[f"{key}_{scope}"] = _number(found.get("value"))
+            row |= {f"{key}_{scope}_{part}": _number(found.get(part)) for part in ("low", "high", "n")}
+            row[f"{key}_{scope}_null"] = _number(chance.get("value"))
+    return row
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The study's headline numbers: {"<model>/<sae>": {name: number}}; what is not defined is left out.
+
+    Args:
+        table: of `summarize`.
+    """
+    return {
+        f"{row['model']}/{row['sae']}": {
+            key: value for key, value in row.items() if isinstance(value, Number) and defined(value)
+        }
+        for row in table.to_dict("records")
+    }
+
+
+def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None = None) -> None:
+    """Print the headline numbers, one line per column of the study, and where the report is.
+
+    At most 120 characters wide; plain text where the output is not a terminal.
+
+    Args:
+        table: of `summarize`.
+        report: path of the report.
+        file: where to print; None means standard output.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False, soft_wrap=False)
+    console.width = min(console.width, TERMINAL_WIDTH) if console.is_terminal else TERMINAL_WIDTH
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", expand=False)
+    shown.add_column("model/dictionary", overflow="fold", no_wrap=False, min_width=12)
+    for title in HEADINGS:
+        shown.add_column(title, justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        shown.add_row(Text(f"{row['model']}/{row['sae']}"), *_cells(row))
+    console.print(shown)
+    console.print(
+        Text(
+            "r: Pearson correlation of degree and held-out frequency, live features. null: one sample of the"
+            " degree-preserving null."
+        )
+    )
+    console.print(Text(f"Report: {report}"), soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    def short(value: float, digits: int = 3) -> str:
+        return number(value, digits) if defined(value) else "-"
+
+    low, high = row["pearson_live_low"], row["pearson_live_high"]
+    return [
+        f"{count(row['nodes_live'])}/{count(row['d_sae'])}",
+        short(row["fvu"]),
+        short(row["l0"]),
+        percent(row["dead_share"], 2) if defined(row["dead_share"]) else "-",
+        f"{short(row['loss_recovered_zero'])}/{short(row['loss_recovered_mean'])}",
+        count(row["edges_all"]),
+        count(row["edges_all_null"]),
+        f"{short(row['average_clustering_live'], 2)} ({short(row['average_clustering_live_null'], 2)})",
+        short(row["pearson_live"], 2),
+        f"[{short(low, 2)}, {short(high, 2)}]" if defined(low) and defined(high) else NOT_DEFINED,
+        short(row["pearson_live_null"], 2),
+    ]

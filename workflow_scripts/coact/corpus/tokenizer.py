@@ -1,0 +1,92 @@
+"""Byte-level BPE: training it on the corpus, saving it, and opening any Hugging Face tokenizer folder."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coact.artefacts import atomic_folder
+from coact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
+# Training reads texts up to this many bytes: merges hardly change beyond, and time and memory stay bounded.
+SAMPLE_BYTES = 10_000_000
+# One of these holds the vocabulary of every kind of tokenizer. A folder of weights alone has none of them.
+VOCABULARY_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+)
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> "PreTrainedTokenizerFast":
+    """Train a byte-level BPE tokenizer (Sennrich et al. 2016; bytes as in Radford et al. 2019).
+
+    It encodes any text and decodes to the same text. The special tokens `<|bos|>`, `<|eos|>` and `<|pad|>` have the
+    ids 0, 1 and 2; none is added on encoding.
+
+    Args:
+        texts: training texts; those past the first `SAMPLE_BYTES` bytes are not read.
+        vocabulary: number of tokens, special ones and the 256 bytes included. A text too small for it gives fewer.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=[BOS, EOS, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_sample(texts), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def save_tokenizer(tokenizer: "PreTrainedTokenizerBase", folder: str | Path) -> None:
+    """Save `tokenizer` as a Hugging Face folder; `load_tokenizer` opens it, and so does `AutoTokenizer`."""
+    with atomic_folder(folder) as part:
+        tokenizer.save_pretrained(part)
+
+
+def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
+    """Open the tokenizer in `folder`, from its files alone: no download, no code from the folder.
+
+    Raises:
+        ConfigError: there is no such folder, it has no tokenizer, or the tokenizer cannot be opened.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; expected one with a Hugging Face tokenizer")
+    if not any((folder / name).is_file() for name in VOCABULARY_FILES):
+        raise ConfigError(f"{folder}: holds no tokenizer (none of {', '.join(VOCABULARY_FILES)})")
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the libraries raise many kinds, the Rust one bare exceptions
+        raise ConfigError(f"{folder}: its tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+
+
+def _sample(texts: Iterable[str]) -> Iterator[str]:
+    size = 0
+    for text in texts:
+        yield text
+        size += len(text.encode())
+        if size >= SAMPLE_BYTES:
+            return

@@ -1,0 +1,16 @@
+"""Errors that are meant for the user: one line, naming the key, file or value."""
+
+
+class StudyError(Exception):
+    """A study cannot go on for a reason its user can mend.
+
+    The message is one line that says which key, file or value, what was found, and what was expected.
+    """
+
+
+class ConfigError(StudyError):
+    """The configuration is wrong or asks for something that is not there."""
+
+
+class ArtefactError(StudyError):
+    """A file of the study is missing, truncated, altered or of another kind."""

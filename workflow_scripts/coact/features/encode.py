@@ -1,0 +1,61 @@
+"""Encode activations into sparse features, chunk by chunk."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from coact.activations import Shard
+from coact.artefacts import TensorWriter
+from coact.device import get_device
+from coact.progress import Progress
+from coact.sae.architectures import Architecture
+
+CHUNK_ROWS = 2048
+
+
+def encode_shard(
+    sae: Architecture, shard: Shard, tokens: int, include_special: bool, path: str | Path, stamp: dict[str, Any]
+) -> None:
+    """Write the sparse features of the first `tokens` tokens of an activation shard.
+
+    The dense (tokens, D) matrix exists only for a chunk of `CHUNK_ROWS` tokens at a time.
+
+    Args:
+        sae: the SAE.
+        shard: activations, (at least `tokens`, d_in).
+        tokens: how many of its tokens.
+        include_special: keep BOS and separator positions; their rows are empty otherwise.
+        path: safetensors file: indptr (tokens + 1,) int64, indices (entries,) int32, values (entries,) float32,
+            kept (tokens,) bool.
+    """
+    device = get_device()
+    sae = sae.to(device)
+    kept = np.ones(tokens, bool) if include_special else np.asarray(shard.documents[:tokens] >= 0)
+    counts = np.zeros(tokens, np.int64)
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    progress = Progress(tokens, "encode", "tokens")
+    for start in range(0, tokens, CHUNK_ROWS):
+        rows = start + np.flatnonzero(kept[start : start + CHUNK_ROWS])
+        with torch.inference_mode():
+            features = sae.encode(shard.rows(rows).to(device))
+            row, column = features.nonzero(as_tuple=True)
+            parts.append((column.to(torch.int32).cpu().numpy(), features[row, column].cpu().numpy()))
+        counts[rows] = np.bincount(row.cpu().numpy(), minlength=len(rows))
+        progress.update(min(CHUNK_ROWS, tokens - start))
+    progress.close()
+    entries = int(counts.sum())
+    shapes = {
+        "indptr": ((tokens + 1,), "I64"),
+        "indices": ((entries,), "I32"),
+        "values": ((entries,), "F32"),
+        "kept": ((tokens,), "BOOL"),
+    }
+    with TensorWriter(path, shapes, stamp, {"n_features": str(sae.d_sae)}) as writer:
+        writer["indptr"][0], writer["indptr"][1:], writer["kept"][:] = 0, np.cumsum(counts), kept
+        start = 0
+        for indices, values in parts:
+            writer["indices"][start : start + len(indices)] = indices
+            writer["values"][start : start + len(indices)] = values
+            start += len(indices)

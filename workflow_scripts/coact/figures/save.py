@@ -1,0 +1,53 @@
+"""Writing a figure: SVG, PNG, its data as CSV, its caption as JSON, all or none."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from coact.artefacts import atomic
+from coact.figures.style import style
+
+
+class Drawing(NamedTuple):
+    """A figure, the numbers that it shows, and its words.
+
+    `caption` has conclusion (the leading sentence), caption (the whole of it, conclusion included) and alt (what
+    the picture looks like, for those who cannot see it); plain text.
+    """
+
+    figure: Figure
+    data: pd.DataFrame
+    caption: dict[str, str]
+
+
+def save_drawing(
+    drawing: Drawing,
+    *,
+    svg: str | Path,
+    png: str | Path,
+    csv: str | Path,
+    caption: str | Path,
+    dpi: int,
+    stamp: dict[str, Any],
+) -> None:
+    """Write the four files of a figure; they get their names together, when all are whole.
+
+    The same drawing gives the same bytes: no dates, no versions, and identifiers in the SVG from a fixed salt.
+    Text in the SVG stays text.
+
+    Args:
+        dpi: resolution of the PNG and of pictures within the SVG, dots per inch.
+        stamp: what made the figure, kept beside the caption.
+    """
+    with contextlib.ExitStack() as stack:
+        parts = {path: stack.enter_context(atomic(path)) for path in (svg, png, csv, caption)}
+        stack.enter_context(style())
+        drawing.figure.savefig(parts[svg], format="svg", dpi=dpi, metadata={"Date": None, "Creator": None})
+        drawing.figure.savefig(parts[png], format="png", dpi=dpi, metadata={"Software": None})
+        drawing.data.to_csv(parts[csv], index=False, float_format="%.6g", lineterminator="\n")
+        text = json.dumps({**drawing.caption, "stamp": stamp}, indent=2, ensure_ascii=False)
+        parts[caption].write_text(text + "\n", encoding="utf-8")

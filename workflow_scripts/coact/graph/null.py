@@ -1,0 +1,167 @@
+"""The degree-preserving null model of the graph.
+
+In: the top-k sets of all tokens. Out: sets drawn at random among all that keep every token's set size and every
+feature's number of sets. With the sets as a tokens x features incidence matrix these are its row and column sums.
+
+Method: the curveball algorithm (Strona et al. 2014, Nature Communications 5:4114). In a trade two tokens put the
+features that only one of them holds into a pool and draw from it as many as each had put in. Trades of tokens that
+are paired at random are a Markov chain whose limit is uniform (Carstens 2015, Physical Review E 91:042812), also
+when all tokens are paired at once (global trades: Carstens et al. 2018, 26th European Symposium on Algorithms 11:1).
+A set never holds a feature twice, unlike in a shuffle of the entries.
+"""
+
+import numpy as np
+import pandas as pd
+from numba import njit, prange
+
+from coact.errors import ConfigError
+from coact.graph.pairs import TopkSets, edges_of_sets
+
+TRADES_AT_ONCE = 4096
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
+MIX_A = np.uint64(0xBF58476D1CE4E5B9)
+MIX_B = np.uint64(0x94D049BB133111EB)
+S27, S30, S31, S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+LOW_WORD = np.uint64(0xFFFFFFFF)
+
+
+def resample_sets(
+    sets: TopkSets, n_features: int, sweeps: int, seed: int
+) -> tuple[TopkSets, list[dict[str, float | int | None]]]:
+    """Top-k sets drawn from the null model.
+
+    Args:
+        sets: the observed sets, features ascending within a set.
+        n_features: number of features D.
+        sweeps: in a sweep the tokens are paired at random and every pair makes a trade. Tokens with an empty set
+            take no part; of an odd number one, drawn anew each time, sits out.
+        seed: seed of the random numbers; the result does not depend on the number of threads.
+
+    Returns:
+        The resampled sets, and one record per sweep: sweep (from 1), unchanged (share of the entries that are in the
+        same token's set as at the start; None without entries). When `unchanged` has stopped falling, further sweeps
+        no longer change it: that is the diagnosis of mixing.
+
+    Raises:
+        ConfigError: `sweeps` is below 1, or a set holds a feature that is not below `n_features`.
+    """
+    if sweeps < 1:
+        raise ConfigError(f"nulls.sweeps is {sweeps}; expected at least 1")
+    if len(sets.indices) and int(sets.indices.max()) >= n_features:
+        raise ConfigError(
+            f"a top-k set holds feature {int(sets.indices.max()):,}; expected features below {n_features:,}"
+        )
+    generator = np.random.default_rng(seed)
+    indptr, indices = np.ascontiguousarray(sets.indptr, np.int64), sets.indices.astype(np.int32)
+    tokens = np.flatnonzero(np.diff(indptr))
+    diagnostics: list[dict[str, float | int | None]] = []
+    for sweep in range(1, sweeps + 1):
+        matching = generator.permutation(tokens)
+        words = generator.integers(0, 2**64, len(tokens) // 2, np.uint64)
+        _trade_all(indptr, indices, matching, words)
+        shared = _count_shared(indptr, sets.indices, indices)
+        diagnostics.append({"sweep": sweep, "unchanged": shared / len(indices) if len(indices) else None})
+    return TopkSets(indptr, indices), diagnostics
+
+
+def null_edges(sets: TopkSets, n_features: int) -> pd.DataFrame:
+    """Edges of the graph of (resampled) top-k sets: source < target (int32), count (int64), sorted.
+
+    Raises:
+        ConfigError: a set holds a feature that is not below `n_features`.
+    """
+    edges = edges_of_sets(sets)
+    if len(edges) and int(edges["target"].max()) >= n_features:
+        raise ConfigError(
+            f"a top-k set holds feature {int(edges['target'].max()):,}; expected features below {n_features:,}"
+        )
+    return edges
+
+
+@njit(cache=True, parallel=True)
+def _trade_all(indptr: np.ndarray, indices: np.ndarray, matching: np.ndarray, words: np.ndarray) -> None:
+    """One trade between the tokens matching[2 p] and matching[2 p + 1] for every p, from the random word of p."""
+    n_trades = len(words)
+    largest = 0
+    for token in matching:
+        largest = max(largest, indptr[token + 1] - indptr[token])
+    for chunk in prange((n_trades + TRADES_AT_ONCE - 1) // TRADES_AT_ONCE):
+        pool = np.empty(2 * largest, np.int32)
+        common = np.empty(2 * largest, np.bool_)
+        for trade in range(chunk * TRADES_AT_ONCE, min(n_trades, (chunk + 1) * TRADES_AT_ONCE)):
+            one, other = matching[2 * trade], matching[2 * trade + 1]
+            _trade(
+                indices[indptr[one] : indptr[one + 1]],
+                indices[indptr[other] : indptr[other + 1]],
+                words[trade],
+                pool,
+                common,
+            )
+
+
+@njit(cache=True)
+def _trade(one: np.ndarray, other: np.ndarray, word: np.uint64, pool: np.ndarray, common: np.ndarray) -> None:
+    """Divide what only one of two ascending sets holds at random between them, in place; `pool`, `common`: scratch."""
+    size = a = b = 0
+    n_common = 0
+    while a < len(one) or b < len(other):
+        in_one = b == len(other) or (a < len(one) and one[a] <= other[b])
+        in_other = a == len(one) or (b < len(other) and other[b] <= one[a])
+        pool[size] = one[a] if in_one else other[b]
+        common[size] = in_one and in_other
+        n_common += common[size]
+        a += in_one
+        b += in_other
+        size += 1
+    left, wanted = size - n_common, len(one) - n_common
+    if wanted == 0 or wanted == left:
+        return
+    # Selection sampling in ascending order (Knuth, The Art of Computer Programming 2, algorithm 3.4.2 S).
+    a = b = 0
+    for item in range(size):
+        to_one = to_other = common[item]
+        if not common[item]:
+            word, drawn = _draw_below(word, left)
+            to_one = drawn < wanted
+            to_other = not to_one
+            wanted -= to_one
+            left -= 1
+        if to_one:
+            one[a] = pool[item]
+            a += 1
+        if to_other:
+            other[b] = pool[item]
+            b += 1
+
+
+@njit(cache=True)
+def _draw_below(word: np.uint64, bound: int) -> tuple[np.uint64, int]:
+    """The next state of the generator, and a uniform integer in 0..bound-1 (bound < 2^32).
+
+    SplitMix64 (Steele, Lea and Flood 2014, OOPSLA); bounded without bias after Lemire (2019, ACM TOMACS 29:3).
+    """
+    limit = np.uint64(bound)
+    least = ((LOW_WORD - limit) + np.uint64(1)) % limit  # 2^32 modulo the bound
+    while True:
+        word += GAMMA
+        mixed = (word ^ (word >> S30)) * MIX_A
+        mixed = (mixed ^ (mixed >> S27)) * MIX_B
+        product = ((mixed ^ (mixed >> S31)) >> S32) * limit
+        if (product & LOW_WORD) >= least:
+            return word, np.int64(product >> S32)
+
+
+@njit(cache=True, parallel=True)
+def _count_shared(indptr: np.ndarray, before: np.ndarray, after: np.ndarray) -> int:
+    """Entries that are in the same ascending set in both."""
+    shared = 0
+    for token in prange(len(indptr) - 1):
+        a, b, last = indptr[token], indptr[token], indptr[token + 1]
+        found = 0
+        while a < last and b < last:
+            found += before[a] == after[b]
+            step_a, step_b = before[a] <= after[b], before[a] >= after[b]
+            a += step_a
+            b += step_b
+        shared += found
+    return shared

@@ -1,0 +1,76 @@
+"""What every job does around its work: its log file, and errors as one line.
+
+The adapters in `workflow_scripts/` wrap their body in `job(snakemake)`.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coact.errors import StudyError
+from coact.progress import set_terminal
+from coact.provenance import stamp
+
+
+@contextlib.contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Send all output of the block to the file `path`, and a `StudyError` to the terminal as one line.
+
+    Raises:
+        SystemExit: with status 1 after a `StudyError`; other exceptions go through, after their traceback is
+            written to the log.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
+    set_terminal(terminal if terminal.isatty() else None)
+    with open(path, "w", buffering=1, encoding="utf-8") as log_file:
+        os.dup2(log_file.fileno(), 1)
+        os.dup2(log_file.fileno(), 2)
+        logging.basicConfig(level=logging.INFO, stream=log_file, format="%(asctime)s %(message)s", force=True)
+        try:
+            yield
+        except StudyError as error:
+            logging.getLogger("coact").error("error: %s", error)
+            print(f"error: {error}", file=terminal)
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=log_file)
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, copy in enumerate(kept, start=1):
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            set_terminal(None)
+            terminal.close()
+
+
+def limit_threads(threads: int) -> None:
+    """Hold the numerical libraries that are loaded to `threads` threads."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    for name in ("torch", "numba"):
+        if name in sys.modules:
+            sys.modules[name].set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def job(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Run the body of an adapter: log, one-line errors, and the threads that the scheduler gave.
+
+    Yields:
+        The stamp of this job, for its artefacts (see `coact.provenance.stamp`).
+    """
+    limit_threads(snakemake.threads)
+    with logged(snakemake.log[0]):
+        yield stamp(snakemake.rule, dict(snakemake.params), dict(snakemake.wildcards))

@@ -1,0 +1,231 @@
+"""What a completed configuration amounts to: its columns, shards and names; and whether its parts fit together.
+
+A column of the study is a pair (model, SAE); controls are columns like any other. Light on imports, as `coact.config`.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coact.errors import ConfigError
+
+SPLITS = ("train", "heldout")
+CORPUS_TOKENIZER = "corpus"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study whose parts fit together. `config` is the completed configuration."""
+
+    config: dict[str, Any]
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens in a graph batch, special positions included."""
+        return self.config["graph"]["batch_contexts"] * self.config["corpus"]["context_length"]
+
+    @property
+    def graph_split(self) -> str:
+        """Stream that the graph's batches come from."""
+        return self.config["graph"]["split"]
+
+    @property
+    def frequency_split(self) -> str:
+        """The other stream: tokens that the graph does not use."""
+        return "heldout" if self.graph_split == "train" else "train"
+
+    def models_of(self, kind: str) -> list[str]:
+        """Names of the models of a kind."""
+        return [name for name, model in self.config["models"].items() if model["kind"] == kind]
+
+    def tokenizer_of(self, model: str) -> str:
+        """Name of the tokenizer that a model uses: "corpus" when it is the one trained here, else the model's name."""
+        kind = self.config["models"][model]["kind"]
+        if kind == "trained":
+            return CORPUS_TOKENIZER
+        return self.tokenizer_of(self.config["models"][model]["like"]) if kind == "untrained" else model
+
+    def tokenizers(self) -> list[str]:
+        """All tokenizers of the study, each once."""
+        return list(dict.fromkeys(self.tokenizer_of(model) for model in self.config["models"]))
+
+    def columns(self) -> list[tuple[str, str]]:
+        """All (model, SAE) pairs, in the order of the configuration."""
+        return [
+            (model, sae)
+            for model in self.config["models"]
+            for family, settings in self.config["saes"].items()
+            if settings["models"] is None or model in settings["models"]
+            for sae in self.members(family)
+        ]
+
+    def members(self, family: str) -> list[str]:
+        """Names of the SAEs of a family."""
+        settings = self.config["saes"][family]
+        if settings["kind"] != "trained":
+            return [family]
+        return [f"{family}-x{factor:g}-s{seed}" for factor in settings["expansion"] for seed in settings["seeds"]]
+
+    def saes_of(self, kind: str) -> list[str]:
+        """Names of all SAEs of a kind."""
+        families = [name for name, settings in self.config["saes"].items() if settings["kind"] == kind]
+        return [sae for family in families for sae in self.members(family)]
+
+    def sae_settings(self, sae: str) -> dict[str, Any]:
+        """Settings of one SAE: those of its family, with its own `expansion` and `seed` in place of the lists."""
+        family, _, rest = sae.partition("-")
+        settings = {key: value for key, value in self.config["saes"][family].items() if key != "models"}
+        if settings["kind"] == "trained":
+            factor, seed = re.fullmatch(r"x(.+)-s(\d+)", rest).groups()
+            settings |= {"expansion": float(factor), "seed": int(seed)}
+            del settings["seeds"]
+        return settings
+
+    def shard_tokens(self, split: str) -> list[int]:
+        """Tokens of each activation shard of a stream; all but the last are of the configured size."""
+        total, size = self.captured_tokens(split), self.config["activations"]["shard_tokens"]
+        return [min(size, total - start) for start in range(0, total, size)]
+
+    def captured_tokens(self, split: str) -> int:
+        """Tokens captured from a stream: whole contexts of what the configuration asks for."""
+        length = self.config["corpus"]["context_length"]
+        return self.config["activations"][f"{split}_tokens"] // length * length
+
+    def encoded_tokens(self, split: str) -> list[int]:
+        """Tokens of each feature shard of a stream; the graph's stream ends with the graph's last batch."""
+        left = self.captured_tokens(split)
+        if split == self.graph_split:
+            left = self.config["graph"]["batches"] * self.batch_tokens
+        size = self.config["activations"]["shard_tokens"]
+        return [min(size, left - start) for start in range(0, left, size)]
+
+
+def check(config: dict[str, Any]) -> Study:
+    """The study of a completed configuration, once its parts are seen to fit together.
+
+    Raises:
+        ConfigError: names the key, what was found and what was expected.
+    """
+    study = Study(config)
+    for name in config["models"]:
+        _check_model(config, name)
+    for name in config["saes"]:
+        _check_family(study, name)
+    if not study.columns():
+        raise ConfigError("saes: no family is made for any of the models, so there is nothing to study")
+    _check_tokens(study)
+    for model, sae in study.columns():
+        _check_dictionary(study, model, sae)
+    return study
+
+
+def _check_model(config: dict[str, Any], name: str) -> None:
+    model, key = config["models"][name], f"models.{name}"
+    if name == CORPUS_TOKENIZER:
+        raise ConfigError(f"{key}: the name '{CORPUS_TOKENIZER}' is taken by the tokenizer of the corpus; choose another")
+    if model["kind"] == "trained" and model["d_model"] % model["heads"]:
+        raise ConfigError(f"{key}.heads: found {model['heads']}, expected a divisor of d_model = {model['d_model']}")
+    if model["kind"] == "untrained":
+        like = config["models"].get(model["like"])
+        if like is None or like["kind"] == "untrained":
+            others = [other for other, entry in config["models"].items() if entry["kind"] != "untrained"]
+            raise ConfigError(f"{key}.like: found '{model['like']}', expected one of: {', '.join(others) or 'no model there'}")
+    if model["kind"] == "local":
+        _check_folder(Path(model["path"]), key)
+    layers = _shape(config, name).get("layers")
+    block = re.match(r"blocks\.(\d+)\.", config["activations"]["hook"])
+    if block and layers is not None and int(block.group(1)) >= layers:
+        raise ConfigError(
+            f"activations.hook: found '{config['activations']['hook']}', but model '{name}' has blocks 0 to {layers - 1}"
+        )
+
+
+def _check_folder(folder: Path, key: str) -> None:
+    if not folder.is_dir():
+        raise ConfigError(f"{key}.path: '{folder}' is not a folder; expected a Hugging Face model folder")
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{key}.path: '{folder}' has no config.json; expected a Hugging Face model folder")
+    if not list(folder.glob("*.safetensors")):
+        raise ConfigError(f"{key}.path: '{folder}' has no *.safetensors weights; other formats are not read")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")):
+        raise ConfigError(f"{key}.path: '{folder}' has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)")
+
+
+def _check_family(study: Study, family: str) -> None:
+    for model in study.config["saes"][family]["models"] or []:
+        if model not in study.config["models"]:
+            known = ", ".join(study.config["models"])
+            raise ConfigError(f"saes.{family}.models: '{model}' is not a model; models are: {known}")
+
+
+def _check_tokens(study: Study) -> None:
+    corpus, activations, graph = (study.config[name] for name in ("corpus", "activations", "graph"))
+    for split in SPLITS:
+        asked, there = activations[f"{split}_tokens"], corpus[f"{split}_tokens"]
+        if asked > there:
+            raise ConfigError(f"activations.{split}_tokens: found {asked:,}, but corpus.{split}_tokens holds {there:,}")
+        if asked < corpus["context_length"]:
+            raise ConfigError(
+                f"activations.{split}_tokens: found {asked:,}, expected at least one context of {corpus['context_length']} tokens"
+            )
+    if activations["shard_tokens"] % study.batch_tokens:
+        raise ConfigError(
+            f"activations.shard_tokens: found {activations['shard_tokens']:,}, expected a multiple of the {study.batch_tokens:,}"
+            f" tokens of a batch (graph.batch_contexts x corpus.context_length)"
+        )
+    available = study.captured_tokens(study.graph_split) // study.batch_tokens
+    if graph["batches"] > available:
+        raise ConfigError(
+            f"graph.batches: found {graph['batches']}, but activations.{study.graph_split}_tokens holds {available} batches"
+            f" of {study.batch_tokens:,} tokens"
+        )
+
+
+def _check_dictionary(study: Study, model: str, sae: str) -> None:
+    width = hook_width(study.config["activations"]["hook"], _shape(study.config, model))
+    if width is None:
+        return
+    settings, family = study.sae_settings(sae), sae.partition("-")[0]
+    features = width if settings["kind"] == "neurons" else dictionary_size(width, settings["expansion"])
+    asked = {"graph.k": study.config["graph"]["k"]}
+    if settings.get("architecture") == "topk":
+        asked[f"saes.{family}.k"] = settings["k"]
+    for key, k in asked.items():
+        if k > features:
+            raise ConfigError(f"{key}: found {k}, but '{sae}' on model '{model}' has only {features} features")
+
+
+def dictionary_size(width: int, expansion: float) -> int:
+    """Number of features of an SAE: the expansion factor times the input width, at least 1."""
+    return max(1, math.floor(width * expansion + 0.5))
+
+
+def hook_width(hook: str, shape: dict[str, int]) -> int | None:
+    """Number of dimensions at a hook point, where its name and the model's shape tell; else None."""
+    if re.search(r"\.mlp\.hook_(post|pre)$", hook):
+        return shape.get("d_mlp")
+    if re.search(r"hook_(resid_\w+|mlp_out|attn_out|embed)$", hook):
+        return shape.get("d_model")
+    return None
+
+
+def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
+    """Layers, d_model and d_mlp of a model, as far as they can be told without loading it."""
+    model = config["models"][name]
+    if model["kind"] == "untrained":
+        return _shape(config, model["like"])
+    if model["kind"] == "trained":
+        return {key: model[key] for key in ("layers", "d_model", "d_mlp")}
+    try:
+        found = json.loads((Path(model["path"]) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"models.{name}.path: config.json cannot be read ({error})") from None
+    keys = {
+        "layers": ("num_hidden_layers", "n_layer", "num_layers"),
+        "d_model": ("hidden_size", "n_embd", "d_model"),
+        "d_mlp": ("intermediate_size", "n_inner", "ffn_dim"),
+    }
+    return {key: found[name] for key, names in keys.items() for name in names if isinstance(found.get(name), int)}

@@ -1,0 +1,26 @@
+"""Adapter of rule train_model."""
+
+from pathlib import Path
+
+from coact.artefacts import write_table
+from coact.corpus.tokenizer import load_tokenizer
+from coact.corpus.tokens import open_tokens
+from coact.jobs import job
+from coact.models.bridge import check_hook, make_bridge
+from coact.models.folder import new_gpt2, save_model
+from coact.models.train import train_model
+
+SHAPE = ("layers", "d_model", "heads", "d_mlp", "activation", "seed")
+
+with job(snakemake) as stamp:
+    name, settings = snakemake.wildcards.model, dict(snakemake.params.settings)
+    tokenizer = load_tokenizer(Path(snakemake.input.tokenizer).parent)
+    contexts = open_tokens(snakemake.input.tokens).tokens
+    shape = {key: settings[key] for key in SHAPE}
+    shape |= {"vocabulary": len(tokenizer), "context_length": contexts.shape[1], "tokenizer": tokenizer}
+    # The hook is checked on a model of the same shape before the long work begins.
+    check_hook(make_bridge(new_gpt2(**shape), tokenizer, name), snakemake.config["activations"]["hook"], name)
+    model = new_gpt2(**shape)
+    training = {key: value for key, value in settings.items() if key not in SHAPE[:-1] and key != "kind"}
+    write_table(train_model(model, contexts, **training), snakemake.output.history, stamp)
+    save_model(model, tokenizer, Path(snakemake.output.model[0]).parent)
