@@ -11,7 +11,7 @@ CORES ?= all
 
 study: $(VENV)/study.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
-	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.comparison results
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.comparison results/comparison/summary.parquet results/report/report.html
 
 test: check
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest

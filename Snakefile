@@ -23,10 +23,10 @@ include: "rules/report.smk"
 
 rule all:
     default_target: True
-    message:
-        "The study is complete"
     input:
         rules.all_graphs.input,
         rules.all_comparison.input,
         rules.all_figures.input,
         rules.all_report.input,
+    message:
+        "The study is complete"

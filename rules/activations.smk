@@ -5,36 +5,36 @@
 
 
 rule capture_activations:
-    message:
-        "Capture activations of {wildcards.model}, {wildcards.split} shard {wildcards.shard}"
     input:
         model=get_model,
         tokens=get_split_tokens,
         code=get_code("capture_activations"),
     output:
         shard="results/activations/{model}/{split}-{shard}.safetensors",
+    log:
+        "logs/capture_activations/{model}/{split}-{shard}.log",
+    benchmark:
+        "logs/capture_activations/{model}/{split}-{shard}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+        gpu=1,
     params:
         hook=CONFIG["activations"]["hook"],
         dtype=CONFIG["activations"]["dtype"],
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         start=get_shard_start,
         tokens=get_shard_size,
-    log:
-        "logs/capture_activations/{model}/{split}-{shard}.log",
-    benchmark:
-        "logs/capture_activations/{model}/{split}-{shard}.tsv"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=120,
-        gpu=1,
+    message:
+        "Capture activations of {wildcards.model}, {wildcards.split} shard {wildcards.shard}"
     script:
         "../workflow_scripts/capture_activations.py"
 
 
 rule evaluate_model:
-    message:
-        "Measure the held-out cross-entropy of {wildcards.model}, clean and ablated at the hook point"
     input:
         model=get_model,
         train=get_train_tokens,
@@ -42,28 +42,30 @@ rule evaluate_model:
         code=get_code("evaluate_model"),
     output:
         evaluation="results/activations/{model}/evaluation.json",
+    log:
+        "logs/evaluate_model/{model}.log",
+    benchmark:
+        "logs/evaluate_model/{model}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=1,
     params:
         kind=get_model_kind,
         hook=CONFIG["activations"]["hook"],
         heldout_tokens=STUDY.captured_tokens("heldout"),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],
-    log:
-        "logs/evaluate_model/{model}.log",
-    benchmark:
-        "logs/evaluate_model/{model}.tsv"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-        gpu=1,
+    message:
+        "Measure the held-out cross-entropy of {wildcards.model}, clean and ablated at the hook point"
     script:
         "../workflow_scripts/evaluate_model.py"
 
 
 rule all_activations:
-    message:
-        "The activations are complete"
     input:
         get_models("results/activations/{model}/evaluation.json"),
         [
@@ -72,3 +74,5 @@ rule all_activations:
             for split in ("train", "heldout")
             for path in get_shards("activations", model, split, STUDY.shard_tokens(split))
         ],
+    message:
+        "The activations are complete"

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
+from coact.comparison.columns import columns_of
 from coact.config import complete
 from coact.corpus.sources import check_sources
 from coact.dependencies import modules_of
@@ -197,3 +199,17 @@ def get_columns(pattern):
 def get_models(pattern):
     """A path for every model of the study; the pattern names {model}."""
     return [pattern.format(model=model) for model in CONFIG["models"]]
+
+
+def get_column_records():
+    """The fields of every column of the study, as plain values."""
+    return [astuple(column) for column in columns_of(STUDY)]
+
+
+# --- report
+
+
+def get_prose(wildcards):
+    """The files of report/."""
+    folder = Path(workflow.basedir) / "report"
+    return sorted(os.path.relpath(path) for path in folder.iterdir() if path.is_file())

@@ -1,3 +1,38 @@
+# All columns in, the study's summary out.
+#   in:  results/saes/{model}/{sae}/evaluation.json, results/graphs/{model}/{sae}/statistics.json
+#   out: results/comparison/summary.parquet   one row per column
+#        results/metrics.json                 headline numbers, one flat level per column
+
+
+rule summarize_study:
+    input:
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        code=get_code("summarize_study"),
+    output:
+        summary="results/comparison/summary.parquet",
+        metrics="results/metrics.json",
+    log:
+        "logs/summarize_study.log",
+    benchmark:
+        "logs/summarize_study.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        columns=STUDY.columns(),
+    message:
+        "Summarize the study"
+    script:
+        "../workflow_scripts/summarize_study.py"
+
+
 rule all_comparison:
     input:
-        [],
+        "results/comparison/summary.parquet",
+        "results/metrics.json",
+    message:
+        "The comparison is complete"

@@ -6,8 +6,6 @@
 
 
 rule collect_corpus:
-    message:
-        "Collect, deduplicate, shuffle and split the documents"
     input:
         files=get_source_files,
         code=get_code("collect_corpus"),
@@ -15,73 +13,82 @@ rule collect_corpus:
         train="results/corpus/train.parquet",
         heldout="results/corpus/heldout.parquet",
         manifest="results/corpus/manifest.json",
-    params:
-        corpus={key: CONFIG["corpus"][key] for key in ("sources", "seed", "heldout_share", "train_tokens", "heldout_tokens")},
     log:
         "logs/collect_corpus.log",
     benchmark:
         "logs/collect_corpus.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        corpus={
+            key: CONFIG["corpus"][key]
+            for key in ("sources", "seed", "heldout_share", "train_tokens", "heldout_tokens")
+        },
+    message:
+        "Collect, deduplicate, shuffle and split the documents"
     script:
         "../workflow_scripts/collect_corpus.py"
 
 
 rule train_tokenizer:
-    message:
-        "Train the byte-level BPE tokenizer of the corpus"
     input:
         train="results/corpus/train.parquet",
         code=get_code("train_tokenizer"),
     output:
         tokenizer="results/tokenizers/{tokenizer}/tokenizer.json",
         config="results/tokenizers/{tokenizer}/tokenizer_config.json",
-    params:
-        vocabulary=CONFIG["corpus"]["vocabulary"],
     log:
         "logs/train_tokenizer/{tokenizer}.log",
     benchmark:
         "logs/train_tokenizer/{tokenizer}.tsv"
     wildcard_constraints:
         tokenizer="corpus",
+    conda:
+        "../envs/study.yaml"
     threads: 2
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        vocabulary=CONFIG["corpus"]["vocabulary"],
+    message:
+        "Train the byte-level BPE tokenizer of the corpus"
     script:
         "../workflow_scripts/train_tokenizer.py"
 
 
 rule import_tokenizer:
-    message:
-        "Take over the tokenizer of model {wildcards.tokenizer}"
     input:
         source=get_tokenizer_source,
         code=get_code("import_tokenizer"),
     output:
         tokenizer="results/tokenizers/{tokenizer}/tokenizer.json",
         config="results/tokenizers/{tokenizer}/tokenizer_config.json",
-    params:
-        folder=get_corpus_folder,
     log:
         "logs/import_tokenizer/{tokenizer}.log",
     benchmark:
         "logs/import_tokenizer/{tokenizer}.tsv"
     wildcard_constraints:
         tokenizer=get_pattern(STUDY.models_of("local")),
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        folder=get_corpus_folder,
+    message:
+        "Take over the tokenizer of model {wildcards.tokenizer}"
     script:
         "../workflow_scripts/import_tokenizer.py"
 
 
 rule tokenize_corpus:
-    message:
-        "Tokenize the corpus with tokenizer {wildcards.tokenizer}"
     input:
         train="results/corpus/train.parquet",
         heldout="results/corpus/heldout.parquet",
@@ -91,26 +98,30 @@ rule tokenize_corpus:
         train="results/tokens/{tokenizer}/train.safetensors",
         heldout="results/tokens/{tokenizer}/heldout.safetensors",
         manifest="results/tokens/{tokenizer}/manifest.json",
+    log:
+        "logs/tokenize_corpus/{tokenizer}.log",
+    benchmark:
+        "logs/tokenize_corpus/{tokenizer}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
     params:
         corpus={
             key: CONFIG["corpus"][key]
             for key in ("sources", "train_tokens", "heldout_tokens", "context_length", "packing", "prepend_bos")
         },
-    log:
-        "logs/tokenize_corpus/{tokenizer}.log",
-    benchmark:
-        "logs/tokenize_corpus/{tokenizer}.tsv"
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=30,
+    message:
+        "Tokenize the corpus with tokenizer {wildcards.tokenizer}"
     script:
         "../workflow_scripts/tokenize_corpus.py"
 
 
 rule all_corpus:
-    message:
-        "The corpus is complete"
     input:
         "results/corpus/manifest.json",
         expand("results/tokens/{tokenizer}/manifest.json", tokenizer=STUDY.tokenizers()),
+    message:
+        "The corpus is complete"

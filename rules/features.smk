@@ -4,33 +4,33 @@
 
 
 rule encode_features:
-    message:
-        "Encode {wildcards.split} shard {wildcards.shard} of {wildcards.model} with {wildcards.sae}"
     input:
         sae=get_sae,
         activations="results/activations/{model}/{split}-{shard}.safetensors",
         code=get_code("encode_features"),
     output:
         features="results/features/{model}/{sae}/{split}-{shard}.safetensors",
-    params:
-        tokens=get_encoded_size,
-        include_bos=CONFIG["graph"]["include_bos"],
     log:
         "logs/encode_features/{model}/{sae}/{split}-{shard}.log",
     benchmark:
         "logs/encode_features/{model}/{sae}/{split}-{shard}.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
         gpu=1,
+    params:
+        tokens=get_encoded_size,
+        include_bos=CONFIG["graph"]["include_bos"],
+    message:
+        "Encode {wildcards.split} shard {wildcards.shard} of {wildcards.model} with {wildcards.sae}"
     script:
         "../workflow_scripts/encode_features.py"
 
 
 rule all_features:
-    message:
-        "The features are complete"
     input:
         [
             path
@@ -38,3 +38,5 @@ rule all_features:
             for split in ("train", "heldout")
             for path in get_shards("features", f"{model}/{sae}", split, STUDY.encoded_tokens(split))
         ],
+    message:
+        "The features are complete"

@@ -1,3 +1,201 @@
+# Tables of all columns in, figures out; one rule per figure. A figure reads tables, never models.
+#   in:  results/graphs/{model}/{sae}/, results/saes/{model}/{sae}/
+#   out: results/figures/{figure}.svg, .png, .csv (its data), .json (its caption)
+
+
+rule plot_degree_distribution:
+    input:
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        code=get_code("plot_degree_distribution"),
+    output:
+        svg="results/figures/degree_distribution.svg",
+        png="results/figures/degree_distribution.png",
+        csv="results/figures/degree_distribution.csv",
+        caption="results/figures/degree_distribution.json",
+    log:
+        "logs/plot_degree_distribution.log",
+    benchmark:
+        "logs/plot_degree_distribution.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Plot the distribution of degree"
+    script:
+        "../workflow_scripts/plot_degree_distribution.py"
+
+
+rule plot_log_degree_distribution:
+    input:
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        code=get_code("plot_log_degree_distribution"),
+    output:
+        svg="results/figures/log_degree_distribution.svg",
+        png="results/figures/log_degree_distribution.png",
+        csv="results/figures/log_degree_distribution.csv",
+        caption="results/figures/log_degree_distribution.json",
+    log:
+        "logs/plot_log_degree_distribution.log",
+    benchmark:
+        "logs/plot_log_degree_distribution.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot the distribution of log degree"
+    script:
+        "../workflow_scripts/plot_log_degree_distribution.py"
+
+
+rule plot_frequency_distribution:
+    input:
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        code=get_code("plot_frequency_distribution"),
+    output:
+        svg="results/figures/frequency_distribution.svg",
+        png="results/figures/frequency_distribution.png",
+        csv="results/figures/frequency_distribution.csv",
+        caption="results/figures/frequency_distribution.json",
+    log:
+        "logs/plot_frequency_distribution.log",
+    benchmark:
+        "logs/plot_frequency_distribution.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        live_frequency=CONFIG["graph"]["live_frequency"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Plot the distribution of frequency"
+    script:
+        "../workflow_scripts/plot_frequency_distribution.py"
+
+
+rule plot_degree_frequency:
+    input:
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        code=get_code("plot_degree_frequency"),
+    output:
+        svg="results/figures/degree_frequency.svg",
+        png="results/figures/degree_frequency.png",
+        csv="results/figures/degree_frequency.csv",
+        caption="results/figures/degree_frequency.json",
+    log:
+        "logs/plot_degree_frequency.log",
+    benchmark:
+        "logs/plot_degree_frequency.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Plot degree against frequency"
+    script:
+        "../workflow_scripts/plot_degree_frequency.py"
+
+
+rule plot_sae_loss_sparsity:
+    input:
+        histories=get_columns("results/saes/{model}/{sae}/history.parquet"),
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        code=get_code("plot_sae_loss_sparsity"),
+    output:
+        svg="results/figures/sae_loss_sparsity.svg",
+        png="results/figures/sae_loss_sparsity.png",
+        csv="results/figures/sae_loss_sparsity.csv",
+        caption="results/figures/sae_loss_sparsity.json",
+    log:
+        "logs/plot_sae_loss_sparsity.log",
+    benchmark:
+        "logs/plot_sae_loss_sparsity.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot loss and sparsity of the SAEs"
+    script:
+        "../workflow_scripts/plot_sae_loss_sparsity.py"
+
+
+rule plot_feature_density:
+    input:
+        density=get_columns("results/saes/{model}/{sae}/density.parquet"),
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        code=get_code("plot_feature_density"),
+    output:
+        svg="results/figures/feature_density.svg",
+        png="results/figures/feature_density.png",
+        csv="results/figures/feature_density.csv",
+        caption="results/figures/feature_density.json",
+    log:
+        "logs/plot_feature_density.log",
+    benchmark:
+        "logs/plot_feature_density.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Plot feature density on held-out tokens"
+    script:
+        "../workflow_scripts/plot_feature_density.py"
+
+
+FIGURES = [
+    "degree_distribution",
+    "log_degree_distribution",
+    "frequency_distribution",
+    "degree_frequency",
+    "sae_loss_sparsity",
+    "feature_density",
+]
+
+
 rule all_figures:
     input:
-        [],
+        expand("results/figures/{figure}.svg", figure=FIGURES),
+    message:
+        "The figures are complete"

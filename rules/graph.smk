@@ -8,8 +8,6 @@
 
 
 rule build_graph:
-    message:
-        "Build the co-activation graph of {wildcards.sae} on {wildcards.model}"
     input:
         features=get_graph_features,
         heldout=get_frequency_features,
@@ -18,25 +16,27 @@ rule build_graph:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
         sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
-    params:
-        k=CONFIG["graph"]["k"],
-        batch_tokens=STUDY.batch_tokens,
-        live_frequency=CONFIG["graph"]["live_frequency"],
     log:
         "logs/build_graph/{model}/{sae}.log",
     benchmark:
         "logs/build_graph/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
+    params:
+        k=CONFIG["graph"]["k"],
+        batch_tokens=STUDY.batch_tokens,
+        live_frequency=CONFIG["graph"]["live_frequency"],
+    message:
+        "Build the co-activation graph of {wildcards.sae} on {wildcards.model}"
     script:
         "../workflow_scripts/build_graph.py"
 
 
 rule sample_null:
-    message:
-        "Sample the degree-preserving null of {wildcards.sae} on {wildcards.model}"
     input:
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
         sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
@@ -45,23 +45,25 @@ rule sample_null:
         edges="results/graphs/{model}/{sae}/null_edges.parquet",
         nodes="results/graphs/{model}/{sae}/null_nodes.parquet",
         mixing="results/graphs/{model}/{sae}/null_mixing.json",
-    params:
-        nulls=CONFIG["nulls"],
     log:
         "logs/sample_null/{model}/{sae}.log",
     benchmark:
         "logs/sample_null/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
+    params:
+        nulls=CONFIG["nulls"],
+    message:
+        "Sample the degree-preserving null of {wildcards.sae} on {wildcards.model}"
     script:
         "../workflow_scripts/sample_null.py"
 
 
 rule describe_graph:
-    message:
-        "Describe the graph of {wildcards.sae} on {wildcards.model}, beside its null"
     input:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
@@ -70,25 +72,27 @@ rule describe_graph:
         code=get_code("describe_graph"),
     output:
         statistics="results/graphs/{model}/{sae}/statistics.json",
-    params:
-        statistics=CONFIG["statistics"],
-        k=CONFIG["graph"]["k"],
-        batches=CONFIG["graph"]["batches"],
     log:
         "logs/describe_graph/{model}/{sae}.log",
     benchmark:
         "logs/describe_graph/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
+    params:
+        statistics=CONFIG["statistics"],
+        k=CONFIG["graph"]["k"],
+        batches=CONFIG["graph"]["batches"],
+    message:
+        "Describe the graph of {wildcards.sae} on {wildcards.model}, beside its null"
     script:
         "../workflow_scripts/describe_graph.py"
 
 
 rule export_graph:
-    message:
-        "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML"
     input:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
@@ -99,17 +103,21 @@ rule export_graph:
         "logs/export_graph/{model}/{sae}.log",
     benchmark:
         "logs/export_graph/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
+    message:
+        "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML"
     script:
         "../workflow_scripts/export_graph.py"
 
 
 rule all_graphs:
-    message:
-        "The graphs are complete"
     input:
         get_columns("results/graphs/{model}/{sae}/statistics.json"),
         get_columns("results/graphs/{model}/{sae}/graph.graphml"),
+    message:
+        "The graphs are complete"

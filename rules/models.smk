@@ -5,8 +5,6 @@
 
 
 rule train_model:
-    message:
-        "Train model {wildcards.model}"
     input:
         tokens=get_train_tokens,
         tokenizer=get_tokenizer,
@@ -14,50 +12,54 @@ rule train_model:
     output:
         model=[f"results/models/{{model}}/{name}" for name in MODEL_FILES],
         history="results/models/{model}/history.parquet",
-    params:
-        settings=get_model_settings,
     log:
         "logs/train_model/{model}.log",
     benchmark:
         "logs/train_model/{model}.tsv"
     wildcard_constraints:
         model=get_pattern(STUDY.models_of("trained")),
+    conda:
+        "../envs/study.yaml"
     threads: 2
     resources:
         mem_mb=3000,
         runtime=120,
         gpu=1,
+    params:
+        settings=get_model_settings,
+    message:
+        "Train model {wildcards.model}"
     script:
         "../workflow_scripts/train_model.py"
 
 
 rule import_model:
-    message:
-        "Take over model {wildcards.model}"
     input:
         source=get_model_source,
         code=get_code("import_model"),
     output:
         model=[f"results/models/{{model}}/{name}" for name in MODEL_FILES],
-    params:
-        settings=get_model_settings,
     log:
         "logs/import_model/{model}.log",
     benchmark:
         "logs/import_model/{model}.tsv"
     wildcard_constraints:
         model=get_pattern(STUDY.models_of("local")),
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        settings=get_model_settings,
+    message:
+        "Take over model {wildcards.model}"
     script:
         "../workflow_scripts/import_model.py"
 
 
 rule initialize_model:
-    message:
-        "Draw random weights for model {wildcards.model}"
     input:
         like=get_like_folder,
         tokenizer=get_tokenizer,
@@ -65,26 +67,30 @@ rule initialize_model:
         code=get_code("initialize_model"),
     output:
         model=[f"results/models/{{model}}/{name}" for name in MODEL_FILES],
-    params:
-        settings=get_model_settings,
-        like=get_like_settings,
-        context_length=CONFIG["corpus"]["context_length"],
     log:
         "logs/initialize_model/{model}.log",
     benchmark:
         "logs/initialize_model/{model}.tsv"
     wildcard_constraints:
         model=get_pattern(STUDY.models_of("untrained")),
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=10,
+    params:
+        settings=get_model_settings,
+        like=get_like_settings,
+        context_length=CONFIG["corpus"]["context_length"],
+    message:
+        "Draw random weights for model {wildcards.model}"
     script:
         "../workflow_scripts/initialize_model.py"
 
 
 rule all_models:
-    message:
-        "The models are complete"
     input:
         get_models("results/models/{model}/model.safetensors"),
+    message:
+        "The models are complete"

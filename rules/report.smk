@@ -1,3 +1,43 @@
-rule all_report:
+# Figures, tables and the prose in report/ in, the report out.
+#   in:  results/figures/, summaries of all columns and models, manifests, report/
+#   out: results/report/report.html   one self-contained page, by Quarto where it is found, else by Pandoc
+
+
+rule render_report:
+    message:
+        "Render the report"
     input:
-        [],
+        prose=get_prose,
+        svg=expand("results/figures/{figure}.svg", figure=FIGURES),
+        captions=expand("results/figures/{figure}.json", figure=FIGURES),
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        models=get_models("results/activations/{model}/evaluation.json"),
+        corpus="results/corpus/manifest.json",
+        tokens=expand("results/tokens/{tokenizer}/manifest.json", tokenizer=STUDY.tokenizers()),
+        code=get_code("render_report"),
+    output:
+        report="results/report/report.html",
+    params:
+        config=CONFIG,
+        figures=FIGURES,
+        tokenizers=STUDY.tokenizers(),
+    log:
+        "logs/render_report.log",
+    benchmark:
+        "logs/render_report.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    conda:
+        "../envs/study.yaml"
+    script:
+        "../workflow_scripts/render_report.py"
+
+
+rule all_report:
+    message:
+        "The report is complete"
+    input:
+        "results/report/report.html",

@@ -6,65 +6,67 @@
 
 
 rule train_sae:
-    message:
-        "Train SAE {wildcards.sae} on {wildcards.model}"
     input:
         activations=get_train_activations,
         code=get_code("train_sae"),
     output:
         sae=multiext("results/saes/{model}/{sae}/", "cfg.json", "sae_weights.safetensors"),
         history="results/saes/{model}/{sae}/history.parquet",
-    params:
-        settings=get_sae_settings,
-        include_bos=CONFIG["graph"]["include_bos"],
-        hook=CONFIG["activations"]["hook"],
-        context_length=CONFIG["corpus"]["context_length"],
-        prepend_bos=CONFIG["corpus"]["prepend_bos"],
     log:
         "logs/train_sae/{model}/{sae}.log",
     benchmark:
         "logs/train_sae/{model}/{sae}.tsv"
     wildcard_constraints:
         sae=get_pattern(STUDY.saes_of("trained")),
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=240,
         gpu=1,
+    params:
+        settings=get_sae_settings,
+        include_bos=CONFIG["graph"]["include_bos"],
+        hook=CONFIG["activations"]["hook"],
+        context_length=CONFIG["corpus"]["context_length"],
+        prepend_bos=CONFIG["corpus"]["prepend_bos"],
+    message:
+        "Train SAE {wildcards.sae} on {wildcards.model}"
     script:
         "../workflow_scripts/train_sae.py"
 
 
 rule make_neuron_dictionary:
-    message:
-        "Make the neurons of {wildcards.model} a dictionary"
     input:
         activations=get_train_activations,
         code=get_code("make_neuron_dictionary"),
     output:
         sae=multiext("results/saes/{model}/{sae}/", "cfg.json", "sae_weights.safetensors"),
         history="results/saes/{model}/{sae}/history.parquet",
-    params:
-        hook=CONFIG["activations"]["hook"],
-        context_length=CONFIG["corpus"]["context_length"],
-        prepend_bos=CONFIG["corpus"]["prepend_bos"],
     log:
         "logs/make_neuron_dictionary/{model}/{sae}.log",
     benchmark:
         "logs/make_neuron_dictionary/{model}/{sae}.tsv"
     wildcard_constraints:
         sae=get_pattern(STUDY.saes_of("neurons")),
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        hook=CONFIG["activations"]["hook"],
+        context_length=CONFIG["corpus"]["context_length"],
+        prepend_bos=CONFIG["corpus"]["prepend_bos"],
+    message:
+        "Make the neurons of {wildcards.model} a dictionary"
     script:
         "../workflow_scripts/make_neuron_dictionary.py"
 
 
 rule evaluate_sae:
-    message:
-        "Evaluate {wildcards.sae} of {wildcards.model} on held-out tokens"
     input:
         sae=get_sae,
         model=get_model,
@@ -75,27 +77,31 @@ rule evaluate_sae:
     output:
         evaluation="results/saes/{model}/{sae}/evaluation.json",
         density="results/saes/{model}/{sae}/density.parquet",
+    log:
+        "logs/evaluate_sae/{model}/{sae}.log",
+    benchmark:
+        "logs/evaluate_sae/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=1,
     params:
         architecture=get_architecture,
         hook=CONFIG["activations"]["hook"],
         heldout_tokens=STUDY.captured_tokens("heldout"),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],
-    log:
-        "logs/evaluate_sae/{model}/{sae}.log",
-    benchmark:
-        "logs/evaluate_sae/{model}/{sae}.tsv"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-        gpu=1,
+    message:
+        "Evaluate {wildcards.sae} of {wildcards.model} on held-out tokens"
     script:
         "../workflow_scripts/evaluate_sae.py"
 
 
 rule all_saes:
-    message:
-        "The SAEs are complete"
     input:
         get_columns("results/saes/{model}/{sae}/evaluation.json"),
+    message:
+        "The SAEs are complete"

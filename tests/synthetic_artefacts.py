@@ -1,12 +1,16 @@
 """Plausible artefacts of a study of any number of columns, for tests of comparison, figures and report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
+from coact.config import complete
+from coact.figures.save import words
+from coact.report import Results
+from coact.study import Study, check
 
 PLAN = [
     Column("main", "topk-x4-s0", False, 4, "topk"),
@@ -209,3 +213,73 @@ def make_models() -> list[dict[str, Any]]:
         {"model": "untrained", "kind": "untrained", "parameters": 750_000, "tokens": HELDOUT_TOKENS,
          "cross_entropy": 8.35, "unigram": 6.66, "bigram": 4.46},
     ]  # fmt: skip
+
+
+def make_study(title: str = "Co-activation graphs, synthetic") -> Study:
+    """A small study; its columns are not those of `PLAN`."""
+    return check(
+        complete(
+            {
+                "title": title,
+                "corpus": {"sources": [{"name": "probes", "kind": "probes", "share": 1}]},
+                "models": {"main": {"kind": "trained"}, "untrained": {"kind": "untrained", "like": "main"}},
+                "activations": {},
+                "saes": {
+                    "topk": {"kind": "trained", "architecture": "topk", "seeds": [0, 1]},
+                    "neurons": {"kind": "neurons"},
+                },
+                "graph": {},
+            }
+        )
+    )
+
+
+def make_corpus(name: str = "docstrings", package: str = "numpy") -> dict[str, Any]:
+    """manifest.json of a corpus of two sources."""
+    split = {"documents": 1234, "bytes": 5_678_901, "sha256": "ab" * 32}
+    common = {"train": split, "heldout": {**split, "documents": 137}, "duplicates_dropped": 12, "read_to_end": False}
+    installed = {"kind": "installed", "share": 0.85, "content": "docstrings", "packages": {"np": {package: "2.4.6"}}}
+    probes = {"kind": "probes", "share": 0.15, "contexts": ["arabic", "dna"], "packages": {"babel": "2.17"}}
+    return {
+        "seed": 0,
+        "heldout_share": 0.1,
+        "labels": [name, "arabic"],
+        "sources": {name: {**installed, **common}, "probes": {**probes, **common}},
+    }
+
+
+def make_tokens() -> dict[str, Any]:
+    """manifest.json of the tokens of `make_corpus`."""
+    sources = {
+        "docstrings": {"documents": 900, "tokens": 3_366_000},
+        "probes": {"documents": 80, "tokens": 594_000},
+    }
+    split = {"tokens": 4_000_000, "vocabulary": 4096, "special_positions": 40_000, "sources": sources}
+    return {"tokenizer": "corpus", "splits": {"train": split, "heldout": split}}
+
+
+def make_captions() -> dict[str, dict[str, str]]:
+    """Words of all figures of the report."""
+    names = ("degree_distribution", "log_degree_distribution", "frequency_distribution", "degree_frequency",
+             "sae_loss_sparsity", "feature_density")  # fmt: skip
+    return {name: words(f"Conclusion of {name}.", f"Details of {name}.", f"Picture of {name}.") for name in names}
+
+
+def make_results(number: int, captions: dict[str, dict[str, str]] | None = None, **changes: Any) -> Results:
+    """What a report is written from, for the first `number` columns of `PLAN`."""
+    columns = make_columns(number)
+    return replace(
+        Results(
+            study=make_study(),
+            columns=[entry.column for entry in columns],
+            evaluations=[entry.evaluation for entry in columns],
+            statistics=[entry.statistics for entry in columns],
+            models=make_models(),
+            corpus=make_corpus(),
+            tokens={"corpus": make_tokens()},
+            captions=make_captions() if captions is None else captions,
+            versions={"python": "3.11.7", "torch": "2.13.0"},
+            config_hash="0123456789abcdef" * 4,
+        ),
+        **changes,
+    )

@@ -1,6 +1,7 @@
 """The graph against its definition: the compiled code gives what the plain loop over tokens gives."""
 
 from collections.abc import Iterator
+from itertools import chain, pairwise
 
 import numba
 import numpy as np
@@ -9,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference_graph import dense_rows, reference_graph, sparse_batch, top_features
 
 from coact.errors import ConfigError
 from coact.features.batches import SparseBatch
 from coact.graph import pairs
 from coact.graph.build import Graph, coactivation_graph, node_table, topk_sets
 from coact.graph.pairs import PairSums, PairTable, TopkSets, count_pairs, edges_of_sets
+from reference_graph import dense_rows, reference_graph, sparse_batch, top_features
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -44,13 +45,13 @@ def assert_as_reference(batches: list[SparseBatch], k: int) -> None:
     kept = [row for batch in batches for row in dense_rows(batch)[batch.kept]]
     sets = [top_features(row, k) for row in kept]
     bounds = graph.sets.indptr
-    found = [graph.sets.indices[first:last].tolist() for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+    found = [graph.sets.indices[first:last].tolist() for first, last in pairwise(bounds)]
     assert found == sets
     assert graph.n_tokens == len(kept)
     assert graph.n_batches == len(batches)
     active = sum((dense_rows(batch) > 0).sum(axis=0) for batch in batches)
     np.testing.assert_array_equal(graph.active_count, active)
-    np.testing.assert_array_equal(graph.topk_count, np.bincount(sum(sets, []), minlength=graph.n_features))
+    np.testing.assert_array_equal(graph.topk_count, np.bincount([*chain(*sets)], minlength=graph.n_features))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,9 @@ def test_by_hand():
     first = sparse_batch(np.array([[3, 4, 0], [0, 4, 0]]))
     second = sparse_batch(np.array([[1, 1, 5], [1, 1, 5], [2, 2, 0]]))
     graph = coactivation_graph([first, second], k=2)
-    # Batch 1: (0, 1) once, cosine 12 / (3 sqrt 32). Batch 2: the tie of 0 and 1 beside 2 goes to 0; (0, 2) twice, cosine
-    # 10 / (sqrt 6 sqrt 50); (0, 1) once, cosine 1, since the columns are equal.
+    # Batch 1: (0, 1) once, cosine 12 / (3 sqrt 32).
+    # Batch 2: the tie of 0 and 1 beside 2 goes to 0, so (0, 2) twice, cosine 10 / (sqrt 6 sqrt 50);
+    # (0, 1) once, cosine 1, since the columns are equal.
     expected = pd.DataFrame(
         {
             "source": np.array([0, 0], np.int32),

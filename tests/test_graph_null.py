@@ -6,13 +6,13 @@ from itertools import combinations, product
 import numba
 import numpy as np
 import pytest
-from reference_graph import sparse_batch
 from scipy.stats import chisquare
 
 from coact.errors import ConfigError
 from coact.graph.build import coactivation_graph, topk_sets
 from coact.graph.null import _draw_below, null_edges, resample_sets
 from coact.graph.pairs import TopkSets, count_members
+from reference_graph import sparse_batch
 
 
 @pytest.fixture(autouse=True, scope="module")

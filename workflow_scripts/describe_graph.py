@@ -11,6 +11,10 @@ with job(snakemake) as stamp:
         name: describe_graph(nodes, read_table(path, ["source", "target"]), **params.statistics)
         for name, path in {"observed": snakemake.input.edges, "null": snakemake.input.null_edges}.items()
     }
-    size = {"k": params.k, "batches": params.batches, "tokens": int(open_tensors(snakemake.input.sets).metadata["tokens"])}
+    size = {
+        "k": params.k,
+        "batches": params.batches,
+        "tokens": int(open_tensors(snakemake.input.sets).metadata["tokens"]),
+    }
     summary = {"provenance": stamp, **snakemake.wildcards, **size, **described}
     write_json(summary, snakemake.output.statistics)

@@ -27,8 +27,6 @@ with job(snakemake) as stamp:
         params.include_bos,
         "cross-entropy, spliced",
     )
-    figures = evaluation(
-        sae, params.architecture, found, spliced, read_json(snakemake.input.model_evaluation)
-    )
+    figures = evaluation(sae, params.architecture, found, spliced, read_json(snakemake.input.model_evaluation))
     write_json({"provenance": stamp, **column, **figures}, snakemake.output.evaluation)
     write_table(density(found), snakemake.output.density, stamp)

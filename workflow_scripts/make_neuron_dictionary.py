@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+
 from coact.activations import open_shard
 from coact.artefacts import write_table
 from coact.jobs import job

@@ -1,7 +1,7 @@
 """Adapter of rule sample_null."""
 
 from coact.artefacts import open_tensors, read_table, write_json, write_table
-from coact.graph.build import degrees
+from coact.graph.degree import degrees
 from coact.graph.null import null_edges, resample_sets
 from coact.graph.pairs import TopkSets
 from coact.jobs import job

@@ -60,7 +60,9 @@ class Progress:
     def _write_line(self, now: float) -> None:
         rate = self.done / max(now - self._start, 1e-9)
         tail = f"; {self._figures}" if self._figures else ""
-        log.info("%s: %s of %s %s, %s/s%s", self.what, f"{self.done:,}", f"{self.total:,}", self.unit, f"{rate:,.0f}", tail)
+        log.info(
+            "%s: %s of %s %s, %s/s%s", self.what, f"{self.done:,}", f"{self.total:,}", self.unit, f"{rate:,.0f}", tail
+        )
 
 
 def tracked(items: Iterable[Item], total: int, what: str, unit: str) -> Iterator[Item]:

@@ -125,21 +125,26 @@ def check(config: dict[str, Any]) -> Study:
 def _check_model(config: dict[str, Any], name: str) -> None:
     model, key = config["models"][name], f"models.{name}"
     if name == CORPUS_TOKENIZER:
-        raise ConfigError(f"{key}: the name '{CORPUS_TOKENIZER}' is taken by the tokenizer of the corpus; choose another")
+        raise ConfigError(
+            f"{key}: the name '{CORPUS_TOKENIZER}' is taken by the tokenizer of the corpus; choose another"
+        )
     if model["kind"] == "trained" and model["d_model"] % model["heads"]:
         raise ConfigError(f"{key}.heads: found {model['heads']}, expected a divisor of d_model = {model['d_model']}")
     if model["kind"] == "untrained":
         like = config["models"].get(model["like"])
         if like is None or like["kind"] == "untrained":
             others = [other for other, entry in config["models"].items() if entry["kind"] != "untrained"]
-            raise ConfigError(f"{key}.like: found '{model['like']}', expected one of: {', '.join(others) or 'no model there'}")
+            raise ConfigError(
+                f"{key}.like: found '{model['like']}', expected one of: {', '.join(others) or 'no model there'}"
+            )
     if model["kind"] == "local":
         _check_folder(Path(model["path"]), key)
     layers = _shape(config, name).get("layers")
     block = re.match(r"blocks\.(\d+)\.", config["activations"]["hook"])
     if block and layers is not None and int(block.group(1)) >= layers:
         raise ConfigError(
-            f"activations.hook: found '{config['activations']['hook']}', but model '{name}' has blocks 0 to {layers - 1}"
+            f"activations.hook: found '{config['activations']['hook']}',"
+            f" but model '{name}' has blocks 0 to {layers - 1}"
         )
 
 
@@ -150,7 +155,9 @@ def _check_folder(folder: Path, key: str) -> None:
         raise ConfigError(f"{key}.path: '{folder}' has no config.json; expected a Hugging Face model folder")
     if not list(folder.glob("*.safetensors")):
         raise ConfigError(f"{key}.path: '{folder}' has no *.safetensors weights; other formats are not read")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")):
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+    ):
         raise ConfigError(f"{key}.path: '{folder}' has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)")
 
 
@@ -169,18 +176,19 @@ def _check_tokens(study: Study) -> None:
             raise ConfigError(f"activations.{split}_tokens: found {asked:,}, but corpus.{split}_tokens holds {there:,}")
         if asked < corpus["context_length"]:
             raise ConfigError(
-                f"activations.{split}_tokens: found {asked:,}, expected at least one context of {corpus['context_length']} tokens"
+                f"activations.{split}_tokens: found {asked:,},"
+                f" expected at least one context of {corpus['context_length']} tokens"
             )
     if activations["shard_tokens"] % study.batch_tokens:
         raise ConfigError(
-            f"activations.shard_tokens: found {activations['shard_tokens']:,}, expected a multiple of the {study.batch_tokens:,}"
-            f" tokens of a batch (graph.batch_contexts x corpus.context_length)"
+            f"activations.shard_tokens: found {activations['shard_tokens']:,},"
+            f" expected a multiple of the {study.batch_tokens:,} tokens of a batch (graph.batch_contexts x corpus.context_length)"
         )
     available = study.captured_tokens(study.graph_split) // study.batch_tokens
     if graph["batches"] > available:
         raise ConfigError(
-            f"graph.batches: found {graph['batches']}, but activations.{study.graph_split}_tokens holds {available} batches"
-            f" of {study.batch_tokens:,} tokens"
+            f"graph.batches: found {graph['batches']},"
+            f" but activations.{study.graph_split}_tokens holds {available} batches of {study.batch_tokens:,} tokens"
         )
 
 

@@ -65,7 +65,9 @@ def plain(value: Any) -> Any:
 def write_json(value: Any, path: str | Path) -> None:
     """Write `value` as indented UTF-8 JSON; a number that is not finite becomes null ("not defined")."""
     with atomic(path) as part:
-        part.write_text(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path: str | Path) -> Any:

@@ -143,7 +143,9 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict) or "digest" not in header.get("__metadata__", {}):
         raise ArtefactError(f"{path}: not a tensor file of the study (no readable header with a digest)")
     start = 8 + length
-    expected = start + max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    expected = start + max(
+        (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
+    )
     if size != expected:
         raise ArtefactError(
             f"{path}: truncated or extended ({size:,} bytes, expected {expected:,});"

@@ -1,9 +1,9 @@
 """What the numbers say, as sentences.
 
-Every sentence is chosen by the numbers, so that it holds for any outcome; figures and report share them. An
-observed correlation is compared with the null through its interval; counts are compared as they are. Two modes are
-claimed only where the dip test (Hartigan & Hartigan 1985) and the Bayesian information criterion (Schwarz 1978)
-agree.
+Every sentence is chosen by the numbers, so that it holds for any outcome; figures and report share them. An observed
+correlation is compared with the null through its interval. Numbers that differ from the null's by no more than `NEAR`
+are called about as large, since the null is one sample. Two modes are claimed only where the dip test (Hartigan &
+Hartigan 1985) and the Bayesian information criterion (Schwarz 1978) agree.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from coact.comparison.wording import (
     coverage,
     defined,
     dictionaries,
+    few,
     listed,
     number,
     p_value,
@@ -27,6 +28,7 @@ from coact.comparison.wording import (
 )
 
 DIP_LEVEL = 0.05
+NEAR = 0.05
 Statistics = Sequence[dict[str, Any]]
 
 
@@ -45,17 +47,17 @@ class Tally:
 
 
 def tally(names: Sequence[str], values: Sequence[float | None], others: Sequence[float | None]) -> Tally:
-    """Compare numbers one by one; pairs in which one is not defined are left out."""
-    pairs = [
-        (name, value, other)
-        for name, value, other in zip(names, values, others, strict=True)
-        if defined(value) and defined(other)
+    """Compare numbers one by one, the same where they differ by at most `NEAR` of the other.
+
+    Pairs in which one is not defined are left out.
+    """
+    bands = [{"low": value, "high": value} if defined(value) else None for value in values]
+    edges = [abs(other) * NEAR if defined(other) else 0.0 for other in others]
+    widened = [
+        {"low": band["low"] - edge, "high": band["high"] + edge} if band else None
+        for band, edge in zip(bands, edges, strict=True)
     ]
-    return Tally(
-        tuple(name for name, value, other in pairs if value < other),
-        tuple(name for name, value, other in pairs if value > other),
-        tuple(name for name, value, other in pairs if value == other),
-    )
+    return tally_intervals(names, widened, others)
 
 
 def tally_intervals(
@@ -81,7 +83,7 @@ def versus(found: Tally, more: str, less: str, same: str) -> str:
     parts = [(names, text) for names, text in ((found.above, more), (found.below, less), (found.same, same)) if names]
     parts.sort(key=lambda part: -len(part[0]))
     first = f"{parts[0][1]} in {dictionaries(len(parts[0][0]), found.total)}"
-    return listed([first, *(f"{text} in {len(names)} ({listed(names)})" for names, text in parts[1:])])
+    return listed([first, *(f"{text} in {len(names)}{few(names)}" for names, text in parts[1:])])
 
 
 def values_of(statistics: Statistics, key: str, scope: str = "live", source: str = "observed") -> list[float | None]:
@@ -96,19 +98,19 @@ def edges_sentence(columns: Sequence[Column], statistics: Statistics) -> str:
     null = values_of(statistics, "edges", "all", "null")
     found = tally([column.name for column in columns], observed, null)
     ratios = [value / other for value, other in zip(observed, null, strict=True) if defined(value) and other]
-    other = "the null sample"
-    clause = versus(found, f"more edges than {other}", f"fewer edges than {other}", f"as many edges as {other}")
-    return f"The graph has {clause}; edges over null edges: {spread(ratios)}."
+    clause = versus(found, "more edges", "fewer edges", f"about as many edges (within {percent(NEAR, 1)})")
+    return f"Held against the null sample, the graph has {clause}; edges over null edges: {spread(ratios)}."
 
 
 def clustering_sentence(columns: Sequence[Column], statistics: Statistics) -> str:
     """Average clustering of live features against the null sample."""
     observed = values_of(statistics, "average_clustering")
     null = values_of(statistics, "average_clustering", source="null")
-    clause = versus(tally([column.name for column in columns], observed, null), "higher", "lower", "the same")
+    found = tally([column.name for column in columns], observed, null)
+    clause = versus(found, "higher", "lower", f"about the same (within {percent(NEAR, 1)})")
     return (
-        f"Held against the null sample, average clustering of live features is {clause}"
-        f" ({spread(observed)} observed, {spread(null)} in the null)."
+        f"Held against the null sample, average clustering of live features is {clause};"
+        f" {spread(observed)} observed, {spread(null)} in the null."
     )
 
 
@@ -128,13 +130,14 @@ def correlation_conclusion(columns: Sequence[Column], statistics: Statistics) ->
     chance = tally_intervals(names, found, values_of(statistics, "pearson", source="null"))
     if chance.total == 0:
         return f"{start}; a comparison with the null is {NOT_DEFINED}."
+    gives = "what the features' marginals give by chance"
     if not chance.above:
-        end = "nowhere more than the features' marginals give by chance"
+        end = f"nowhere does r exceed {gives}"
     elif len(chance.above) == chance.total:
-        end = "everywhere more than the features' marginals give by chance"
+        end = f"everywhere r exceeds {gives}"
     else:
-        end = f"more than by chance in {dictionaries(len(chance.above), chance.total)}"
-    return f"{start}, {end}."
+        end = f"r exceeds {gives} in {dictionaries(len(chance.above), chance.total, chance.above)}"
+    return f"{start}; {end}."
 
 
 def correlation_sentence(columns: Sequence[Column], statistics: Statistics, confidence: float) -> str:
@@ -191,34 +194,35 @@ def bimodality_detail(statistics: Statistics, quantity: str) -> str:
 
 
 def quality_conclusion(columns: Sequence[Column], evaluations: Sequence[dict[str, Any]]) -> str:
-    """Reconstruction of the trained dictionaries on held-out tokens."""
-    trained = [
-        (column, entry)
-        for column, entry in zip(columns, evaluations, strict=True)
-        if entry["architecture"] != "identity" and defined(entry["fvu"])
-    ]
+    """Reconstruction of the SAEs on trained models, on held-out tokens."""
+    trained = [pair for pair in _trained(columns, evaluations) if defined(pair[1]["fvu"])]
     if not trained:
-        return "No dictionary was trained in this study, or no FVU is defined."
+        return "No dictionary was trained on a trained model in this study, or no FVU is defined."
     best, entry = min(trained, key=lambda pair: pair[1]["fvu"])
     sparsity = f"at an L0 of {number(entry['l0'])}"
     if len(trained) == 1:
         return f"{best.name} leaves {percent(entry['fvu'])} of the held-out variance unexplained {sparsity}."
     rest = spread((other["fvu"] for column, other in trained if column != best), percent)
     return (
-        f"Of {plural(len(trained), 'trained dictionary', 'trained dictionaries')}, {best.name} leaves the least of the"
-        f" held-out variance unexplained: {percent(entry['fvu'])} {sparsity}, the others {rest}."
+        f"Of {plural(len(trained), 'SAE')} on trained models, {best.name} leaves the least of the held-out variance"
+        f" unexplained: {percent(entry['fvu'])} {sparsity}, the others {rest}."
     )
 
 
-def recovered_sentence(evaluations: Sequence[dict[str, Any]]) -> str:
-    """Loss recovered by the trained dictionaries."""
-    trained = [entry for entry in evaluations if entry["architecture"] != "identity"]
-    zero = spread(entry["loss_recovered_zero"] for entry in trained)
-    mean = spread(entry["loss_recovered_mean"] for entry in trained)
+def recovered_sentence(columns: Sequence[Column], evaluations: Sequence[dict[str, Any]]) -> str:
+    """Loss recovered by the SAEs on trained models; an untrained one has next to nothing to recover."""
+    trained = _trained(columns, evaluations)
+    zero = spread(entry["loss_recovered_zero"] for _, entry in trained)
+    mean = spread(entry["loss_recovered_mean"] for _, entry in trained)
     return (
-        f"Spliced into their model, the trained dictionaries recover {zero} of the loss against zero-ablation and"
+        f"Spliced into their model, the SAEs on trained models recover {zero} of the loss against zero-ablation and"
         f" {mean} against mean-ablation."
     )
+
+
+def _trained(columns: Sequence[Column], evaluations: Sequence[dict[str, Any]]) -> list[tuple[Column, dict[str, Any]]]:
+    pairs = zip(columns, evaluations, strict=True)
+    return [(column, entry) for column, entry in pairs if not column.control and entry["architecture"] != "identity"]
 
 
 def seeds_sentence(columns: Sequence[Column], values: Sequence[float | None], what: str, form: Any = number) -> str:
@@ -244,7 +248,7 @@ def width_sentence(columns: Sequence[Column], values: Sequence[float | None], wh
         steps = [f"{spread(found, form)} at x{factor:g}" for factor, found in zip(factors, by_factor, strict=True)]
         parts.append(f"{listed(steps)} ({members[0][0].sae.partition('-')[0]} on {members[0][0].model})")
     if not parts:
-        return f"The study has no dictionaries that differ in width alone, so {what} is not compared across widths."
+        return f"No two dictionaries of the study differ in width alone: no comparison across widths ({what})."
     return sentence(f"{what} by expansion factor: {'; '.join(parts)}.")
 
 
@@ -273,9 +277,9 @@ def controls_sentence(columns: Sequence[Column], statistics: Statistics) -> str:
         f"Edges over null edges are {spread(others)} for SAEs on trained models, {spread(controls)} for the controls."
     )
     if max(others) < min(controls):
-        return f"{text} Every such SAE's graph thus lies further below chance than every control's."
+        return f"{text} Relative to chance, every such SAE's graph thus has fewer edges than every control's."
     if min(others) > max(controls):
-        return f"{text} Every control's graph thus lies further below chance than every such SAE's."
+        return f"{text} Relative to chance, every control's graph thus has fewer edges than every such SAE's."
     return f"{text} The ranges overlap, so this ratio alone does not tell SAEs on trained models from the controls."
 
 
@@ -288,15 +292,15 @@ def model_sentence(models: Sequence[dict[str, Any]]) -> str:
             parts.append(f"for {model['model']} the comparison is {NOT_DEFINED}")
             continue
         entropy, unigram, bigram = values
-        relation = (
-            "below both"
-            if entropy < min(unigram, bigram)
-            else "between"
-            if entropy < max(unigram, bigram)
-            else "above both"
-        )
         parts.append(
-            f"{model['model']} ({model['kind']}) reaches {number(entropy)} nats per token, {relation} the unigram"
-            f" ({number(unigram)}) and the bigram baseline ({number(bigram)})"
+            f"{model['model']} ({model['kind']}) reaches {number(entropy)} nats per token,"
+            f" {_relation(entropy, unigram, bigram)} the unigram ({number(unigram)}) and the bigram baseline"
+            f" ({number(bigram)})"
         )
-    return sentence(f"{'; '.join(parts)}.")
+    return f"On held-out text, {'; '.join(parts)}."
+
+
+def _relation(value: float, *others: float) -> str:
+    if value < min(others):
+        return "below both"
+    return "between" if value < max(others) else "above both"

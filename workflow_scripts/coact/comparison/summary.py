@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 from numbers import Number
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent
+from coact.comparison.wording import count, defined, number, percent
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 QUALITY = ("fvu", "l0", "dead_share", "loss_recovered_zero", "loss_recovered_mean")
 GRAPH = (
@@ -27,17 +30,20 @@ CORRELATIONS = ("pearson", "spearman", "pearson_graph", "spearman_graph", "pears
 SCOPES = ("all", "live")
 TERMINAL_WIDTH = 120
 HEADINGS = (
-    "live of\nfeatures",
+    "live/\nfeatures",
     "FVU",
     "L0",
     "dead",
     "recovered\nzero/mean",
     "edges",
     "edges\nnull",
-    "clustering\n(null)",
-    "r",
-    "r\ninterval",
+    "clustering\nlive/null",
+    "r [interval]\nlive",
     "r\nnull",
+)
+LEGEND = (
+    "FVU, L0, dead features, loss recovered: held out. r: Pearson correlation of degree and frequency, live features.\n"
+    "null: one sample of the degree-preserving null. -: not defined."
 )
 
 
@@ -101,44 +107,47 @@ def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None =
         report: path of the report.
         file: where to print; None means standard output.
     """
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.measure import Measurement
     from rich.text import Text
 
-    console = Console(file=file, highlight=False, soft_wrap=False)
+    console = Console(file=file, highlight=False)
     console.width = min(console.width, TERMINAL_WIDTH) if console.is_terminal else TERMINAL_WIDTH
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", expand=False)
-    shown.add_column("model/dictionary", overflow="fold", no_wrap=False, min_width=12)
-    for title in HEADINGS:
-        shown.add_column(title, justify="right", no_wrap=True)
-    for row in table.to_dict("records"):
-        shown.add_row(Text(f"{row['model']}/{row['sae']}"), *_cells(row))
-    console.print(shown)
-    console.print(
-        Text(
-            "r: Pearson correlation of degree and held-out frequency, live features. null: one sample of the"
-            " degree-preserving null."
-        )
-    )
+    wide = _terminal_table(table, gap=2)
+    fits = Measurement.get(console, console.options, wide).maximum <= console.width
+    console.print(wide if fits else _terminal_table(table, gap=1))
+    console.print(Text(LEGEND))
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    def short(value: float, digits: int = 3) -> str:
-        return number(value, digits) if defined(value) else "-"
+def _terminal_table(table: pd.DataFrame, gap: int) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
-    low, high = row["pearson_live_low"], row["pearson_live_high"]
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
+    shown.add_column("model/dictionary", overflow="fold", min_width=16)
+    for title in HEADINGS:
+        shown.add_column(Text(title), justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        shown.add_row(Text(f"{row['model']}/{row['sae']}"), *map(Text, _cells(row)))
+    return shown
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    def short(key: str, digits: int = 2) -> str:
+        return number(row[key], digits) if defined(row[key]) else "-"
+
+    interval = f" [{short('pearson_live_low')}, {short('pearson_live_high')}]"
     return [
         f"{count(row['nodes_live'])}/{count(row['d_sae'])}",
-        short(row["fvu"]),
-        short(row["l0"]),
+        short("fvu", 3),
+        short("l0", 3),
         percent(row["dead_share"], 2) if defined(row["dead_share"]) else "-",
-        f"{short(row['loss_recovered_zero'])}/{short(row['loss_recovered_mean'])}",
+        f"{short('loss_recovered_zero')}/{short('loss_recovered_mean')}",
         count(row["edges_all"]),
         count(row["edges_all_null"]),
-        f"{short(row['average_clustering_live'], 2)} ({short(row['average_clustering_live_null'], 2)})",
-        short(row["pearson_live"], 2),
-        f"[{short(low, 2)}, {short(high, 2)}]" if defined(low) and defined(high) else NOT_DEFINED,
-        short(row["pearson_live_null"], 2),
+        f"{short('average_clustering_live')}/{short('average_clustering_live_null')}",
+        short("pearson_live") + (interval if defined(row["pearson_live"]) else ""),
+        short("pearson_live_null"),
     ]

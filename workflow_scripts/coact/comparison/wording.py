@@ -6,8 +6,9 @@ from typing import Any
 
 NOT_DEFINED = "not defined"
 MINUS = "\N{MINUS SIGN}"
+MOST_NAMES = 3
 TO = "\N{EN DASH}"
-TIMES = "\N{MULTIPLICATION SIGN}"
+TIMES = "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}"
 SUPERSCRIPTS = str.maketrans(
     "-0123456789",
     "\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT ZERO}\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
@@ -34,7 +35,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     exponent = math.floor(math.log10(float(f"{abs(value):.{digits - 1}e}")))
     if exponent < -3:
-        return f"{value / 10**exponent:.{digits - 1}f} {TIMES} {power(exponent)}".replace("-", MINUS)
+        return f"{value / 10**exponent:.{digits - 1}f}{TIMES}{power(exponent)}".replace("-", MINUS)
     shown = round(value, digits - 1 - exponent)
     return f"{shown:,.{max(0, digits - 1 - exponent)}f}".replace("-", MINUS)
 
@@ -78,7 +79,7 @@ def spread(values: Iterable[float | None], form: Any = number) -> str:
     low, high = form(known[0]), form(known[-1])
     if low == high:
         return low
-    return f"{low} to {high}" if MINUS in low + high or " " in low + high else f"{low}{TO}{high}"
+    return f"{low} to {high}" if MINUS in low + high or TIMES in low + high else f"{low}{TO}{high}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -97,13 +98,17 @@ def dictionaries(number_of: int, total: int, names: Sequence[str] = ()) -> str:
     `names` of the dictionaries meant are added where they are few, and not all.
     """
     if total == 1:
-        return "the one dictionary" if number_of else "not the one dictionary"
+        return "the one dictionary" if number_of else "no dictionary"
     if number_of == total:
         return "both dictionaries" if total == 2 else f"all {total} dictionaries"
     if number_of == 0:
         return f"none of the {total} dictionaries"
-    some = f" ({listed(names)})" if 0 < len(names) <= 3 else ""
-    return f"{number_of} of {total} dictionaries{some}"
+    return f"{number_of} of {total} dictionaries{few(names)}"
+
+
+def few(names: Sequence[str]) -> str:
+    """Names in brackets after a blank, or nothing where there are none or too many to read."""
+    return f" ({listed(names)})" if 0 < len(names) <= MOST_NAMES else ""
 
 
 def sentence(text: str) -> str:

@@ -39,7 +39,9 @@ def read_batches(paths: Iterable[str | Path], batch_tokens: int) -> Iterator[Spa
         shard = open_tensors(path)
         indptr, tokens = shard["indptr"], len(shard["kept"])
         if tokens % batch_tokens:
-            raise ArtefactError(f"{path}: {tokens:,} tokens are not a whole number of batches of {batch_tokens:,} tokens")
+            raise ArtefactError(
+                f"{path}: {tokens:,} tokens are not a whole number of batches of {batch_tokens:,} tokens"
+            )
         for start in range(0, tokens, batch_tokens):
             rows = np.array(indptr[start : start + batch_tokens + 1])
             yield SparseBatch(

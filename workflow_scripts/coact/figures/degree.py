@@ -1,16 +1,19 @@
-"""Degree distributions, on a linear and on a logarithmic axis, each with the null sample."""
+"""Degree distributions, cumulative and of log degree, each with the null sample."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
-from coact.comparison import Column
-from coact.comparison.findings import bimodality_detail, bimodality_sentence, tally, versus
-from coact.comparison.wording import NOT_DEFINED, count, coverage, p_value, plural, sentence, spread
+from coact.comparison.columns import Column
+from coact.comparison.findings import bimodality_detail, bimodality_sentence, tally_intervals, versus
+from coact.comparison.wording import NOT_DEFINED, count, coverage, p_value, plural, spread
 from coact.figures import histograms as bars
 from coact.figures.intervals import median_interval
 from coact.figures.layout import (
@@ -23,12 +26,12 @@ from coact.figures.layout import (
     panels,
     percent_ticks,
 )
-from coact.figures.save import Drawing
+from coact.figures.save import Drawing, words
 from coact.figures.style import INK, Look, looks, style
 
 Tables = Sequence[pd.DataFrame]
 BIC_NOTE = '"BIC 2" above a panel means that BIC prefers two components; triangles mark their means.'
-Y_LABEL = "Share of the dictionary's features"
+ALL = "all"
 ORIGIN = (
     "Tokens are those of the graph; the null is one sample that keeps every feature's top-k count and every token's"
     " set size."
@@ -44,31 +47,76 @@ def split_degrees(nodes: pd.DataFrame, null_nodes: pd.DataFrame) -> tuple[np.nda
 
 
 def degree_distribution(columns: Sequence[Column], nodes: Tables, null_nodes: Tables, confidence: float) -> Drawing:
-    """Histograms of degree, one panel per column.
+    """Share of features with at least a given degree (complementary cumulative distribution), one panel per column.
+
+    Degrees of observed and null graphs can lie orders of magnitude apart. Cumulative shares show both on one axis
+    without a choice of bins, and isolated features as the gap to 100 % at degree 1.
 
     Args:
         columns, nodes, null_nodes: the columns and, in the same order, their nodes.parquet and null_nodes.parquet.
         confidence: coverage of the intervals of the medians.
     """
     groups = [split_degrees(*pair) for pair in zip(nodes, null_nodes, strict=True)]
-    edges = bars.integer_edges(
-        max((float(values.max()) for group in groups for values in group if len(values)), default=1)
-    )
-    tables = [_tables(column, group, edges) for column, group in zip(columns, groups, strict=True)]
+    tables = [_cumulative_tables(column, group) for column, group in zip(columns, groups, strict=True)]
+    data = pd.concat(tables, ignore_index=True)
     with style():
         found = looks(columns)
         figure, axes = panels(columns, header_lines=5)
         for column, panel, table, group in zip(columns, axes, tables, groups, strict=True):
             look = found[column.name]
-            bars.draw_histogram(panel, table, edges, look, outline=bars.NULL)
+            for series, line in _lines(look).items():
+                part = table[table["series"] == series]
+                sns.lineplot(part, x="degree", y="share", errorbar=None, estimator=None, ax=panel, **line)
+            panel.set(xlabel="", ylabel="")
             header(panel, column, _median_lines(group, confidence), look)
-        bars.limit_height(axes, tables)
-        axes[0].set_xlim(edges[0], edges[-1])
+        axes[0].set_xscale("log")
+        axes[0].set_xlim(0.9, 1.1 * max(float(data["degree"].max()), 9))
+        axes[0].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes[0].xaxis.set_minor_locator(NullLocator())
+        axes[0].set_ylim(0, 1.03)
         percent_ticks(axes[0])
-        figure.supxlabel("Degree (number of neighbours)")
-        figure.supylabel(Y_LABEL)
-        _degree_legend(figure, [found[column.name] for column in columns])
-    return Drawing(figure, pd.concat(tables, ignore_index=True), _degree_caption(columns, groups, confidence))
+        figure.supxlabel("Degree (number of neighbours, logarithmic)")
+        figure.supylabel("Features of at least that degree")
+        _cumulative_legend(figure, [found[column.name] for column in columns])
+    return Drawing(figure, data, _degree_caption(columns, groups, confidence))
+
+
+def _cumulative_tables(column: Column, group: tuple[np.ndarray, np.ndarray, np.ndarray]) -> pd.DataFrame:
+    """model, sae, series, degree, features (of at least that degree), share; one row per degree that occurs."""
+    live, other, null = group
+    parts = []
+    for series, values in ((ALL, np.concatenate([live, other])), (bars.NULL, null), (bars.LIVE, live)):
+        degrees = np.unique(np.concatenate([[1], values[values > 0], values[values > 0].max(initial=0)[None] + 1]))
+        features = len(values) - np.searchsorted(np.sort(values), degrees)
+        table = pd.DataFrame({"series": series, "degree": degrees.astype(np.int64), "features": features})
+        parts.append(table.assign(share=features / max(len(values), 1)))
+    table = pd.concat(parts, ignore_index=True).assign(model=column.model, sae=column.sae)
+    return table[["model", "sae", "series", "degree", "features", "share"]]
+
+
+def _lines(look: Look) -> dict[str, dict[str, Any]]:
+    """Series -> how its line is drawn, the one in front last."""
+    lines = {
+        ALL: {"color": look.color, "linewidth": 1.0, "linestyle": (0, (1.2, 1.2))},
+        bars.NULL: {"color": INK, "linewidth": 1.0},
+        bars.LIVE: {"color": look.color, "linewidth": 1.7},
+    }
+    return {series: {**line, "drawstyle": "steps-pre"} for series, line in lines.items()}
+
+
+def _cumulative_legend(figure: Figure, used: Sequence[Look]) -> None:
+    looks_shown = list({look.color: look for look in used}.values())[:3]
+    handles = {
+        series: tuple(Line2D([], [], **_lines(look)[series]) for look in looks_shown) for series in (bars.LIVE, ALL)
+    }
+    legend(
+        figure,
+        [
+            (handles[bars.LIVE], "live features (a colour per dictionary)"),
+            (handles[ALL], "all features"),
+            (null_handle(), "null sample, live features"),
+        ],
+    )
 
 
 def log_degree_distribution(
@@ -95,7 +143,7 @@ def log_degree_distribution(
             lines = [f"n {count((group[0] > 0).sum())} live, degree > 0", _test_line(entry, "observed", ""),
                      _test_line(entry, "null", "null ")]  # fmt: skip
             header(panel, column, lines, look)
-        bars.limit_height(axes, tables, density=True)
+        cut = bars.limit_height(axes, tables, density=True)
         for panel, entry in zip(axes, statistics, strict=True):
             mixture = entry["observed"]["live"]["mixture_log_degree"]
             if mixture:  # its means are of log10(1 + degree)
@@ -105,13 +153,10 @@ def log_degree_distribution(
         figure.supxlabel("Degree (logarithmic)")
         figure.supylabel("Density (share of features per decade)")
         _degree_legend(figure, [found[column.name] for column in columns])
-    return Drawing(figure, pd.concat(tables, ignore_index=True), _log_caption(columns, groups, statistics))
+    return Drawing(figure, pd.concat(tables, ignore_index=True), _log_caption(columns, groups, statistics, cut))
 
 
-def _tables(
-    column: Column, group: tuple[np.ndarray, ...], edges: np.ndarray, features: int | None = None
-) -> pd.DataFrame:
-    features = sum(map(len, group[:2])) if features is None else features
+def _tables(column: Column, group: tuple[np.ndarray, ...], edges: np.ndarray, features: int) -> pd.DataFrame:
     series = (bars.LIVE, bars.NOT_LIVE_SERIES, bars.NULL)
     return pd.concat(
         [bars.binned(column, name, values, edges, features) for name, values in zip(series, group, strict=True)],
@@ -172,24 +217,25 @@ def _degree_caption(
 ) -> dict[str, str]:
     observed = [float(np.median(live)) if len(live) else None for live, _, _ in groups]
     null = [float(np.median(chance)) if len(chance) else None for _, _, chance in groups]
-    found = tally([column.name for column in columns], observed, null)
-    clause = versus(found, "more neighbours than in the null sample", "fewer neighbours than in the null sample",
-                    "as many neighbours as in the null sample")  # fmt: skip
-    conclusion = sentence(f"the median live feature has {clause}.")
+    intervals = [median_interval(live, confidence) for live, _, _ in groups]
+    estimates = [{"low": bounds[0], "high": bounds[1]} if bounds else None for bounds in intervals]
+    found = tally_intervals([column.name for column in columns], estimates, null)
+    clause = versus(found, "more neighbours", "fewer neighbours", "about as many neighbours (within its interval)")
+    conclusion = f"Held against the null sample, the median live feature has {clause}."
     medians = f"{spread(observed, degree_text)} observed, {spread(null, degree_text)} in the null sample"
     n = spread([len(live) for live, _, _ in groups], count)
     details = (
-        f"Degree of features in the co-activation graph, one panel per dictionary. Median degree of live features:"
+        f"Share of features that have at least a given number of neighbours in the co-activation graph, one panel per"
+        f" dictionary; what is missing to 100% at degree 1 are isolated features. Median degree of live features:"
         f" {medians}. n = {n} live features a panel; brackets are {coverage(confidence)} intervals of the median from"
-        f" order statistics, which take features as independent. A bar that the upper edge cuts is labelled with its"
-        f" height. {ORIGIN}"
+        f" order statistics, which take features as independent. {ORIGIN}"
     )
-    alt = f"Histograms of feature degree, {plural(len(columns), 'panel')}. Median degree of live features: {medians}."
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    alt = f"Cumulative distributions of degree, {plural(len(columns), 'panel')}. Median of live features: {medians}."
+    return words(conclusion, details, alt)
 
 
 def _log_caption(
-    columns: Sequence[Column], groups: Sequence[tuple[np.ndarray, ...]], statistics: Sequence[dict[str, Any]]
+    columns: Sequence[Column], groups: Sequence[tuple[np.ndarray, ...]], statistics: Sequence[dict[str, Any]], cut: str
 ) -> dict[str, str]:
     conclusion = bimodality_sentence(columns, statistics, "degree")
     isolated = spread([int((live == 0).sum()) for live, _, _ in groups], count)
@@ -197,7 +243,7 @@ def _log_caption(
     details = (
         f"Degree on a logarithmic axis, one panel per dictionary. {bimodality_detail(statistics, 'degree')} {BIC_NOTE}"
         f" n = {n} live features of degree above 0 a panel; {isolated} live features of degree 0 are not shown."
-        f" {ORIGIN}"
+        f"{cut} {ORIGIN}"
     )
     alt = f"Histograms of log degree with the null sample, {plural(len(columns), 'panel')}. {conclusion}"
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    return words(conclusion, details, alt)

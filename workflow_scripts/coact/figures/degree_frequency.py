@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 from coact.comparison.findings import correlation_conclusion, correlation_sentence
 from coact.comparison.wording import NOT_DEFINED, count, coverage, estimate, number, plural, spread
 from coact.figures.layout import header, legend, panels, power_ticks
-from coact.figures.save import Drawing
+from coact.figures.save import Drawing, words
 from coact.figures.style import INK, Look, looks, style
 
 TREND_BINS = 12
@@ -164,4 +164,4 @@ def _caption(
         f" and have no place on the axis; r includes them."
     )
     alt = f"Scatter plots of degree against frequency, {plural(len(columns), 'panel')}, observed and null. {numbers}"
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    return words(conclusion, details, alt)

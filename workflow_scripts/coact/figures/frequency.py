@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 from coact.comparison.findings import bimodality_detail, bimodality_sentence
 from coact.comparison.wording import NOT_DEFINED, count, coverage, number, p_value, percent, plural, spread
 from coact.figures import histograms as bars
@@ -23,7 +23,7 @@ from coact.figures.layout import (
     percent_ticks,
     power_ticks,
 )
-from coact.figures.save import Drawing
+from coact.figures.save import Drawing, words
 from coact.figures.style import INK, looks, style
 
 Tables = Sequence[pd.DataFrame]
@@ -58,7 +58,7 @@ def frequency_distribution(
             look = found[column.name]
             bars.draw_histogram(panel, table, edges, look, outline=bars.OTHER)
             header(panel, column, _frequency_lines(group, entry, confidence), look)
-        bars.limit_height(axes, tables)
+        cut = bars.limit_height(axes, tables)
         for panel, entry in zip(axes, statistics, strict=True):
             mixture = entry["observed"]["live"]["mixture_log_frequency"]
             if mixture:
@@ -77,7 +77,7 @@ def frequency_distribution(
     return Drawing(
         figure,
         pd.concat(tables, ignore_index=True),
-        _frequency_caption(columns, groups, statistics, live_frequency, confidence),
+        _frequency_caption(columns, groups, statistics, live_frequency, confidence, cut),
     )
 
 
@@ -192,6 +192,7 @@ def _frequency_caption(
     statistics: Sequence[dict[str, Any]],
     live_frequency: float,
     confidence: float,
+    cut: str,
 ) -> dict[str, str]:
     conclusion = bimodality_sentence(columns, statistics, "frequency")
     unseen = spread([int((heldout == 0).sum()) for _, _, heldout in groups], count)
@@ -203,10 +204,10 @@ def _frequency_caption(
         f" {unseen} did not fire on the other tokens (those that the graph does not use); features that never fired on"
         f" the graph's tokens are not shown."
         f" The dashed line, where in range, is the cutoff of live features ({number(live_frequency)}). Brackets are"
-        f" {coverage(confidence)} intervals of the median from order statistics."
+        f" {coverage(confidence)} intervals of the median from order statistics.{cut}"
     )
     alt = f"Histograms of log feature frequency, {plural(len(columns), 'panel')}. {conclusion}"
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    return words(conclusion, details, alt)
 
 
 def _density_caption(
@@ -221,7 +222,7 @@ def _density_caption(
         conclusion = f"{percent(dead[0])} of the features never fire on the held-out tokens."
     else:
         conclusion = (
-            f"{spread(dead, percent)} of the features of a dictionary never fire on the held-out tokens, most in"
+            f"Up to {percent(max(dead))} of a dictionary's features never fire on the held-out tokens, most in"
             f" {columns[most].name}."
         )
     bound = spread([RULE_OF_THREE / total for total in tokens])
@@ -229,11 +230,11 @@ def _density_caption(
     details = (
         f"Feature-density histograms: frequency of all features on held-out tokens, one panel per dictionary (n = {n}"
         f" features, {spread(tokens, count)} tokens). A feature that never fires is not in the bars but in the number"
-        f" of dead ones; at 95% confidence its frequency is below {bound} (rule of three). Brackets are"
-        f" {coverage(confidence)} intervals of the median of those that fired."
+        f" of dead ones ({spread(dead, percent)}); at 95% confidence its frequency is below {bound} (rule of three)."
+        f" Brackets are {coverage(confidence)} intervals of the median of those that fired."
     )
     alt = (
         f"Histograms of held-out log feature frequency, {plural(len(columns), 'panel')};"
         f" dead features: {spread(dead, percent)}."
     )
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    return words(conclusion, details, alt)

@@ -8,25 +8,18 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 from coact.comparison.wording import number, percent
 from coact.figures.style import INK, NOT_LIVE, SMALL_POINTS, Look
 
 LIVE, NOT_LIVE_SERIES, NULL, OTHER = "live", "not live", "null, live", "other tokens, live"
-BINS = 36
 CUT = 1.5
-
-
-def integer_edges(high: float) -> np.ndarray:
-    """Edges of at most `BINS` bins of equal whole width that cover 0..high, each holding as many integers."""
-    width = max(1, math.ceil((high + 1) / BINS))
-    return np.arange(0, high + width + 1, width) - 0.5
 
 
 def log_integer_edges(high: float, ratio: float = 1.17) -> np.ndarray:
     """Edges in log10 units for integers 1..high, between integers, so that no bin is empty by its place alone."""
     edges = [0.5]
-    while edges[-1] <= high:
+    while edges[-1] <= max(high, 1):
         edges.append(max(edges[-1] + 1, math.floor(edges[-1] * ratio) + 0.5))
     return np.log10(edges)
 
@@ -88,8 +81,13 @@ def draw_histogram(
     panel.set(xlabel="", ylabel="")
 
 
-def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density: bool = False) -> None:
-    """End the shared y axis above the bars; where features that are not live make one much higher, cut and label it."""
+def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density: bool = False) -> str:
+    """End the shared y axis above the bars; where features that are not live make one much higher, cut and label it.
+
+    Returns:
+        A sentence for the caption, with a blank before it, where a bar is cut; else nothing.
+    """
+    cut = ""
     heights = []
     for table in tables:
         width = table["high"] - table["low"] if density else 1.0
@@ -101,6 +99,7 @@ def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density
     for panel, stack in zip(panels, stacks, strict=True):
         panel.set_ylim(0, top)
         if stack.max() > top:
+            cut = " A bar that the upper edge cuts is labelled with its height."
             panel.annotate(
                 f"\N{UPWARDS ARROW} {number(stack.max(), 2) if density else percent(stack.max(), 2)}",
                 (stack.idxmax(), top),
@@ -110,3 +109,4 @@ def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density
                 va="top",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
             )
+    return cut

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import offset_copy
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 from coact.comparison.wording import power
 from coact.figures.style import FONT, INK, MUTED, NOT_LIVE, PAGE_WIDTH, SMALL_POINTS, TEXT_POINTS, Look
 

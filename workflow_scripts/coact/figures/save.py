@@ -15,13 +15,25 @@ from coact.figures.style import style
 class Drawing(NamedTuple):
     """A figure, the numbers that it shows, and its words.
 
-    `caption` has conclusion (the leading sentence), caption (the whole of it, conclusion included) and alt (what
-    the picture looks like, for those who cannot see it); plain text.
+    `caption` is of `words`.
     """
 
     figure: Figure
     data: pd.DataFrame
     caption: dict[str, str]
+
+
+def words(conclusion: str, details: str, alt: str) -> dict[str, str]:
+    """The words of a figure, plain text.
+
+    Args:
+        conclusion: what the figure shows, the sentence that the caption leads with.
+        details: the rest of the caption: what is drawn, n, uncertainty.
+        alt: what the picture looks like, for those who cannot see it.
+    Returns:
+        The three, and caption, the whole of it.
+    """
+    return {"conclusion": conclusion, "details": details, "caption": f"{conclusion} {details}", "alt": alt}
 
 
 def save_drawing(

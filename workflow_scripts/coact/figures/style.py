@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import seaborn as sns
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 CONTROL_HUES = ("#8A8A8A", "#B39B7A", "#5F7180", "#B9AEC4")

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from coact.comparison import Column
+from coact.comparison.columns import Column
 from coact.comparison.findings import quality_conclusion, seeds_sentence
 from coact.comparison.wording import count, percent, plural, spread
-from coact.figures.save import Drawing
+from coact.figures.save import Drawing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
 
 HELDOUT_SHADE = "#F3F3F3"
@@ -54,6 +54,7 @@ def _rows(column: Column, history: pd.DataFrame, evaluation: dict[str, Any]) -> 
     last = {key: evaluation[key] for key in ("tokens", "fvu", "l0", "dead_share")}
     heldout = pd.DataFrame([{**last, "reconstruction": np.nan, "series": "held out"}])
     table = pd.concat([part for part in (training, heldout) if len(part)], ignore_index=True)
+    table[shown] = table[shown].astype(float)  # what is not defined is None in a summary
     return table.assign(model=column.model, sae=column.sae)[["model", "sae", "series", *shown]]
 
 
@@ -139,17 +140,17 @@ def _caption(
     fvu = [entry["fvu"] for _, entry in trained]
     n = plural(len(changes), "trained dictionary", MANY)
     details = (
-        f"FVU is the share of variance unexplained, L0 the number of active features per token. Left and middle: training"
-        f" batches, n = {n}; marks in the shaded margin are held-out values. Right: both held out (n ="
-        f" {spread(tokens, count)} tokens each). Over the last tenth of training FVU changed by {spread(changes, percent)}"
-        f" against the tenth before."
+        f"FVU is the share of variance unexplained, L0 the number of active features per token. Left and middle:"
+        f" training batches, n = {n}; marks in the shaded margin are held-out values. Right: both held out (n ="
+        f" {spread(tokens, count)} tokens each). Over the last tenth of training FVU changed by"
+        f" {spread(changes, percent)} against the tenth before."
         f" {seeds_sentence([column for column, _ in trained], fvu, 'held-out FVU')}"
     )
     l0 = spread(entry["l0"] for _, entry in trained)
     alt = (
         f"Curves of FVU and L0 over training for {n}, and held-out FVU against L0. Held-out FVU {spread(fvu)}, L0 {l0}."
     )
-    return {"conclusion": conclusion, "caption": f"{conclusion} {details}", "alt": alt}
+    return words(conclusion, details, alt)
 
 
 def _late_change(history: pd.DataFrame) -> float | None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from coact.errors import ConfigError
 from coact.features.batches import SparseBatch
+from coact.graph.degree import degrees
 from coact.graph.kernels import dot_columns, group_by, select_topk, squared_norms, transpose
 from coact.graph.pairs import PairSums, PairTable, TopkSets, count_members, count_pairs
 
@@ -68,7 +69,7 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
                 raise ConfigError(f"graph.k is {k}; expected at most the number of features, {n_features:,}")
         if batch.n_features != n_features:
             raise ConfigError(
-                f"batch {n_batches} has {batch.n_features:,} features; expected {n_features:,} as in the batches before it"
+                f"batch {n_batches} has {batch.n_features:,} features; expected {n_features:,} as in those before it"
             )
         sets = topk_sets(batch, k)
         totals.add(batch_cosines(batch, count_pairs(sets)))
@@ -148,11 +149,6 @@ def node_table(graph: Graph, heldout_count: np.ndarray, heldout_tokens: int, liv
             "live": (graph.active_count > 0) & (frequency >= live_frequency),
         }
     )
-
-
-def degrees(source: np.ndarray, target: np.ndarray, n_features: int) -> np.ndarray:
-    """(D,) int64 number of neighbours of each feature."""
-    return (np.bincount(source, minlength=n_features) + np.bincount(target, minlength=n_features)).astype(np.int64)
 
 
 def _share(count: np.ndarray, tokens: int) -> np.ndarray:

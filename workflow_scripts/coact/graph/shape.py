@@ -65,7 +65,7 @@ def dip_test(ordered: np.ndarray) -> dict[str, Any] | None:
 
     Returns:
         statistic (the dip), p (from the table of the test's distribution under a uniform density, interpolated; 0
-        means below the table's least value, 1e-5; above 72,000 values the table's last row stands for the limit of
+        means a dip above the largest in the table; above 72,000 values the table's last row stands for the limit of
         sqrt(n) times the dip) and n, or None below four values.
     """
     if len(ordered) < LEAST_DIP:

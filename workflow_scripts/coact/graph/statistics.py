@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from coact.graph.association import correlate
-from coact.graph.build import degrees
+from coact.graph.degree import degrees
 from coact.graph.shape import dip_test, log_degree, log_frequency, mixture_test, spread
 from coact.graph.structure import describe_structure
 

@@ -8,7 +8,7 @@ from typing import Any
 import igraph
 import numpy as np
 
-from coact.graph.build import degrees
+from coact.graph.degree import degrees
 
 
 def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> dict[str, Any]:

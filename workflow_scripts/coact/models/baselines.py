@@ -46,7 +46,9 @@ def _unigram(train: np.ndarray, vocabulary: int) -> np.ndarray:
     return count / count.sum()
 
 
-def _probabilities(train: np.ndarray, previous: np.ndarray, targets: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+def _probabilities(
+    train: np.ndarray, previous: np.ndarray, targets: np.ndarray, vocabulary: int
+) -> tuple[np.ndarray, np.ndarray]:
     pairs = train[:, :-1].astype(np.int64) * vocabulary + train[:, 1:]
     key, count = np.unique(pairs, return_counts=True)
     before = np.bincount(train[:, :-1].ravel(), minlength=vocabulary)

@@ -1,5 +1,6 @@
 """The one loader: any model folder as a TransformerLens `TransformerBridge`, and what is asked of its hook points."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -75,10 +76,8 @@ def activations_at(bridge: TransformerBridge, hook: str, tokens: torch.Tensor) -
         found.append(value)
         raise _Reached
 
-    try:
+    with contextlib.suppress(_Reached):
         bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=[(hook, keep)])
-    except _Reached:
-        pass
     if not found:
         raise ConfigError(f"activations.hook: '{hook}' is not passed in a forward pass of this model")
     value = found[0]

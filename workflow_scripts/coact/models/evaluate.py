@@ -86,7 +86,13 @@ def mean_activation(
 
 
 def evaluate_model(
-    bridge: TransformerBridge, train: np.ndarray, targets: Targets, *, hook: str, batch_contexts: int, include_special: bool
+    bridge: TransformerBridge,
+    train: np.ndarray,
+    targets: Targets,
+    *,
+    hook: str,
+    batch_contexts: int,
+    include_special: bool,
 ) -> dict[str, float]:
     """Held-out cross-entropy of a model: clean, with a hook point zero- and mean-ablated, and of its baselines.
 

@@ -11,6 +11,7 @@ from coact.artefacts import atomic_folder
 from coact.errors import ConfigError
 from coact.models import MODEL_FILES
 
+
 def load_model(folder: str | Path) -> PreTrainedModel:
     """The causal language model in a folder: safetensors weights only, no remote code.
 

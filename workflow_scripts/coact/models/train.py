@@ -73,7 +73,9 @@ def train_model(
         optimizer.step()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
-            raise StudyError(f"training the model: loss is {losses[-1]} at step {step + 1} of {steps}; lower learning_rate")
+            raise StudyError(
+                f"training the model: loss is {losses[-1]} at step {step + 1} of {steps}; lower learning_rate"
+            )
         progress.update(batch.numel(), loss=losses[-1])
         if (step + 1) % every == 0 or step + 1 == steps:
             rows.append((step + 1, (step + 1) * batch.numel(), float(np.mean(losses)), rate))

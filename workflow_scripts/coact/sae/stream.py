@@ -34,7 +34,9 @@ class ActivationStream:
         self._row = np.concatenate(rows)
         self._shard = np.repeat(np.arange(len(shards), dtype=np.int16), [len(part) for part in rows])
         if len(self._row) < batch_tokens:
-            raise StudyError(f"batch_tokens: found {batch_tokens:,}, but the activation shards hold {len(self._row):,} tokens")
+            raise StudyError(
+                f"batch_tokens: found {batch_tokens:,}, but the activation shards hold {len(self._row):,} tokens"
+            )
 
     def __len__(self) -> int:
         """Kept tokens in all shards."""

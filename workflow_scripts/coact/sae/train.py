@@ -77,7 +77,9 @@ def train_sae(
             group["lr"] = learning_rate * min(warm, cool)
         losses = sae.losses(batch.to(device) * scale, silent > dead_steps, warm)
         if not math.isfinite(losses.total.item()):
-            raise StudyError(f"training the SAE: loss is {losses.total.item()} at step {step + 1} of {steps}; lower learning_rate")
+            raise StudyError(
+                f"training the SAE: loss is {losses.total.item()} at step {step + 1} of {steps}; lower learning_rate"
+            )
         optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
         sae.project_gradients()

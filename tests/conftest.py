@@ -1,0 +1,77 @@
+"""Shared fixtures: a workspace to run studies in, and the tiny study, run once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "presets", "profiles", "report", "envs", "dvc.yaml")
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def make_workspace(folder: Path) -> Path:
+    """A copy of the study's sources in `folder`."""
+    for name in PARTS:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        elif source.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / name)
+    return folder
+
+
+def run_command(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the environment in `folder`; standard error is merged into standard output."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def snakemake(folder: Path, *arguments: str, configfile: str = "presets/tiny.yaml") -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `folder` with an overlay of the configuration."""
+    return run_command(folder, "snakemake", "--cores", "2", "--configfile", configfile, *arguments)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A fresh copy of the study's sources."""
+    return make_workspace(tmp_path / "study")
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished tiny study. Tests must not change it; copy it first."""
+    folder = make_workspace(tmp_path_factory.mktemp("tiny") / "study")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny_study: Path, tmp_path: Path) -> Path:
+    """A copy of the finished tiny study, Snakemake's records included, to be tampered with."""
+    return Path(shutil.copytree(tiny_study, tmp_path / "study"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with a pretrained model and its text."""
+    if not (SHARED_DATA / "stories260K").is_dir():
+        pytest.skip("no ../shared/data beside the checkout: the study on a pretrained model is not tested")
+    return SHARED_DATA

@@ -1,0 +1,197 @@
+"""Figures: files, determinism, captions, data beside them."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from PIL import Image
+from scipy.stats import binom
+
+from coact import figures
+from coact.comparison.columns import Column
+from coact.figures.histograms import log_edges, log_integer_edges
+from coact.figures.intervals import median_interval
+from coact.figures.style import looks, style
+from synthetic_artefacts import PLAN, make_columns
+
+NAMES = (
+    "degree_distribution",
+    "log_degree_distribution",
+    "frequency_distribution",
+    "degree_frequency",
+    "sae_loss_sparsity",
+    "feature_density",
+)
+
+
+def draw(name, entries):
+    """A figure from the artefacts of some columns."""
+    columns = [entry.column for entry in entries]
+    nodes, nulls = [entry.nodes for entry in entries], [entry.null_nodes for entry in entries]
+    statistics, evaluations = [entry.statistics for entry in entries], [entry.evaluation for entry in entries]
+    inputs = {
+        "degree_distribution": (nodes, nulls, 0.95),
+        "log_degree_distribution": (nodes, nulls, statistics),
+        "frequency_distribution": (nodes, statistics, 1e-5, 0.95),
+        "degree_frequency": (nodes, nulls, statistics, 0.95),
+        "sae_loss_sparsity": ([entry.history for entry in entries], evaluations),
+        "feature_density": ([entry.density for entry in entries], evaluations, 0.95),
+    }
+    return getattr(figures, name)(columns, *inputs[name])
+
+
+def save(drawing, folder):
+    paths = {kind: folder / f"figure.{ending}" for kind, ending in
+             (("svg", "svg"), ("png", "png"), ("csv", "csv"), ("caption", "json"))}  # fmt: skip
+    figures.save_drawing(drawing, **paths, dpi=60, stamp={"rule": "test"})
+    return {kind: path.read_bytes() for kind, path in paths.items()}
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return make_columns(4, features=256)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
+    some = [entries[0], entries[3]]  # an SAE and the neurons
+    first = save(draw(name, some), tmp_path / "a")
+    assert first == save(draw(name, some), tmp_path / "b")
+    assert b"<text" in first["svg"]
+    assert b"<dc:date>" not in first["svg"]
+    assert "Software" not in Image.open(tmp_path / "a" / "figure.png").info
+    words = json.loads(first["caption"])
+    assert words["caption"].startswith(words["conclusion"])
+    assert words["alt"]
+    assert words["stamp"] == {"rule": "test"}
+    assert len(pd.read_csv(tmp_path / "a" / "figure.csv")) > 0
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "figure.csv", "figure.json", "figure.png", "figure.svg"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_without_edges_or_live_features(name, entries):
+    entry = entries[0]
+    nodes = entry.nodes.assign(degree=0, strength=0.0, frequency=0.0, frequency_heldout=0.0, live=False)
+    scope = dict.fromkeys(entry.statistics["observed"]["live"])
+    statistics = {source: {"all": scope, "live": scope} for source in ("observed", "null")}
+    density = entry.density.assign(count=0, frequency=0.0)
+    empty = replace(entry, nodes=nodes, null_nodes=entry.null_nodes.assign(degree=0), statistics=statistics,
+                    density=density, history=entry.history.iloc[:0])  # fmt: skip
+    drawing = draw(name, [empty])
+    assert drawing.caption["conclusion"].endswith(".")
+
+
+def test_failure_leaves_no_file(entries, tmp_path):
+    drawing = draw("sae_loss_sparsity", entries)._replace(data=None)
+    with pytest.raises(AttributeError):
+        save(drawing, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_histogram_data_counts_every_feature_once(entries):
+    entry = entries[0]
+    counts = draw("log_degree_distribution", [entry]).data.groupby("series")["features"].sum()
+    live = entry.nodes["live"]
+    assert counts["live"] == (live & (entry.nodes["degree"] > 0)).sum()
+    assert counts["not live"] == (~live & (entry.nodes["degree"] > 0)).sum()
+
+
+def test_cumulative_degrees_by_hand(entries):
+    nodes = entries[0].nodes.iloc[:5].assign(degree=[3, 0, 1, 1, 2], live=[True, True, True, True, False])
+    nulls = entries[0].null_nodes.iloc[:5].assign(degree=[4, 4, 4, 4, 0])
+    data = draw("degree_distribution", [replace(entries[0], nodes=nodes, null_nodes=nulls)]).data
+    shares = {series: dict(zip(part["degree"], part["share"], strict=True)) for series, part in data.groupby("series")}
+    assert shares["live"] == {1: 0.75, 3: 0.25, 4: 0.0}
+    assert shares["all"] == {1: 0.8, 2: 0.4, 3: 0.2, 4: 0.0}
+    assert shares["null, live"] == {1: 1.0, 4: 1.0, 5: 0.0}
+
+
+def test_degree_caption_follows_the_numbers(entries):
+    entry = entries[0]
+    fewer = draw("degree_distribution", [entry]).caption
+    assert "fewer neighbours in the one dictionary" in fewer["conclusion"]
+    assert f"n = {entry.nodes['live'].sum():,} live features" in fewer["details"]
+    swapped = replace(entry, null_nodes=entry.null_nodes.assign(degree=entry.nodes["degree"] // 2))
+    assert "more neighbours in" in draw("degree_distribution", [swapped]).caption["conclusion"]
+
+
+def test_scatter_caption_holds_r_n_and_interval(entries):
+    entry = entries[0]
+    found = entry.statistics["observed"]["live"]["pearson"]
+    drawing = draw("degree_frequency", [entry])
+    shown = " ".join(text.get_text() for text in drawing.figure.axes[0].texts)
+    assert f"r {found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]" in shown
+    assert f"n {found['n']:,}" in shown
+    assert f"{found['value']:.3f} (n = {found['n']:,} features)" in drawing.caption["details"]
+    points = drawing.data[drawing.data["series"] == "observed"]
+    assert len(points) == (entry.nodes["live"] & (entry.nodes["frequency_heldout"] > 0)).sum()
+
+
+def test_values_that_are_not_defined_are_left_out(entries):
+    undefined = replace(entries[0], evaluation={**entries[0].evaluation, "fvu": None, "l0": None})
+    drawing = draw("sae_loss_sparsity", [undefined, entries[2]])
+    assert drawing.caption["conclusion"].startswith("main/relu-x4-s0 leaves")
+
+
+def test_density_counts_dead_features(entries):
+    entry = entries[0]
+    dead = int((entry.density["count"] == 0).sum())
+    shown = " ".join(text.get_text() for text in draw("feature_density", [entry]).figure.axes[0].texts)
+    assert dead > 0
+    assert f"dead {dead}" in shown
+    alive = replace(entry, density=entry.density.assign(frequency=0.5))
+    assert draw("feature_density", [alive]).caption["conclusion"].startswith("Every feature")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("log_degree_distribution", 12), ("sae_loss_sparsity", 12), *((name, 4) for name in NAMES)]
+)
+def test_text_is_readable_and_does_not_overlap(name, number):
+    drawing = draw(name, make_columns(number, features=64))
+    assert set(drawing.data["model"] + "/" + drawing.data["sae"]) == {column.name for column in PLAN[:number]}
+    canvas = FigureCanvasAgg(drawing.figure)
+    with style():
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        texts = [text for text in drawing.figure.findobj(Text) if text.get_text() and text.get_visible()]
+        assert min(text.get_fontsize() for text in texts) >= 7
+        own = [text for panel in drawing.figure.axes for text in panel.texts if text.get_text()]
+        boxes = [text.get_window_extent(renderer) for text in own]
+    assert not [pair for pair in itertools.combinations(boxes, 2) if overlap(*pair)]
+    width = drawing.figure.bbox.width
+    assert all(box.x0 >= -1 and box.x1 <= width + 1 for box in boxes)
+
+
+def overlap(one, other):
+    """Whether two boxes share more than a sliver (letters hardly fill the height of their line)."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return width > 1 and height > 4
+
+
+def test_a_condition_looks_the_same_whatever_its_place():
+    columns = PLAN[:8]
+    assert looks(columns) == looks(columns[::-1])
+    assert len({(look.color, look.dashes, look.marker) for look in looks(PLAN).values()}) == len(PLAN)
+    assert looks([Column("m", "a-x16-s0"), Column("m", "a-x4-s0")])["m/a-x4-s0"].color == "#0072B2"
+
+
+def test_edges_cover_their_range():
+    assert np.allclose(10 ** log_integer_edges(4)[:5], [0.5, 1.5, 2.5, 3.5, 4.5])
+    edges = log_edges(-3.02, -1.0)
+    assert edges[0] <= -3.02
+    assert edges[-1] > -1.0
+
+
+def test_median_interval_by_hand():
+    # Ten values: P(at most one below the median) = 11/1024, P(at most two) = 56/1024, so ranks 2 and 9 at 95 %.
+    assert binom.cdf(1, 10, 0.5) <= 0.025 < binom.cdf(2, 10, 0.5)
+    assert median_interval(np.arange(10.0), 0.95) == (1.0, 8.0)
+    assert median_interval(np.arange(5.0), 0.95) is None
+    assert median_interval(np.zeros(0), 0.95) is None

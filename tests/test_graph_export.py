@@ -1,0 +1,87 @@
+"""The exported graph is the graph."""
+
+import json
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from coact.graph.export import to_networkx, write_graphml
+
+NODES = pd.DataFrame(
+    {
+        "feature": np.array([0, 1, 2, 3], np.int32),
+        "degree": np.array([2, 1, 1, 0], np.int64),
+        "strength": [1 / 3 + 0.1, 1 / 3, 0.1, 0.0],
+        "frequency": [1e-300, 0.1, 0.2, np.nan],
+        "topk_count": np.array([2**40, 1, 1, 0], np.int64),
+        "live": [True, True, False, False],
+    }
+)
+EDGES = pd.DataFrame(
+    {
+        "source": np.array([0, 0], np.int32),
+        "target": np.array([1, 2], np.int32),
+        "count": np.array([2**40, 7], np.int64),
+        "weight": [1 / 3, 0.1],
+    }
+)
+
+
+def assert_same(found: nx.Graph, expected: nx.Graph) -> None:
+    assert list(found.nodes) == list(expected.nodes)
+    assert {frozenset(pair) for pair in found.edges} == {frozenset(pair) for pair in expected.edges}
+    for item, attributes in [*expected.nodes.items(), *expected.edges.items()]:
+        read = found.edges[item] if isinstance(item, tuple) else found.nodes[item]
+        assert list(read) == list(attributes)
+        for name, value in attributes.items():
+            assert type(read[name]) is type(value)
+            assert read[name] == value or (np.isnan(read[name]) and np.isnan(value))
+
+
+def test_networkx():
+    graph = to_networkx(NODES, EDGES)
+    assert not graph.is_directed()
+    assert list(graph.nodes) == [0, 1, 2, 3]
+    assert graph.edges[0, 1] == {"count": 2**40, "weight": 1 / 3}
+    assert graph.nodes[2] == {
+        "feature": 2, "degree": 1, "strength": 0.1, "frequency": 0.2, "topk_count": 1, "live": False
+    }  # fmt: skip
+    assert type(graph.nodes[2]["live"]) is bool
+
+
+def test_graphml_is_read_back(tmp_path):
+    path, stamp = tmp_path / "graph.graphml", {"config": "a < b & 'c' \"é\""}
+    write_graphml(NODES, EDGES, path, stamp)
+    found = nx.read_graphml(path, node_type=int)
+    assert_same(found, to_networkx(NODES, EDGES))
+    assert json.loads(found.graph["coact"]) == stamp
+    assert [file.name for file in tmp_path.iterdir()] == ["graph.graphml"]
+
+
+def test_graphml_of_random_graphs(tmp_path, monkeypatch):
+    monkeypatch.setattr("coact.graph.export.ROWS_AT_ONCE", 7)
+    generator = np.random.default_rng(0)
+    pairs = np.argwhere(np.triu(generator.random((30, 30)) < 0.2, 1)).astype(np.int32)
+    nodes = pd.DataFrame({"feature": np.arange(30, dtype=np.int32), "strength": generator.random(30)})
+    edges = pd.DataFrame({"source": pairs[:, 0], "target": pairs[:, 1], "weight": generator.random(len(pairs))})
+    write_graphml(nodes, edges, tmp_path / "graph.graphml", {})
+    assert_same(nx.read_graphml(tmp_path / "graph.graphml", node_type=int), to_networkx(nodes, edges))
+
+
+def test_graphml_of_an_empty_graph(tmp_path):
+    write_graphml(NODES, EDGES[:0], tmp_path / "graph.graphml", {})
+    assert_same(nx.read_graphml(tmp_path / "graph.graphml", node_type=int), to_networkx(NODES, EDGES[:0]))
+
+
+def test_names_of_attributes_are_escaped(tmp_path):
+    nodes = NODES.rename(columns={"degree": "5% <&\"'>"})
+    write_graphml(nodes, EDGES, tmp_path / "graph.graphml", {})
+    assert_same(nx.read_graphml(tmp_path / "graph.graphml", node_type=int), to_networkx(nodes, EDGES))
+
+
+def test_a_column_of_another_type_is_refused(tmp_path):
+    with pytest.raises(KeyError, match="str"):
+        write_graphml(NODES.assign(name="x"), EDGES, tmp_path / "graph.graphml", {})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,48 @@
+"""Plain text and tables as Markdown that Quarto and Pandoc read alike."""
+
+import re
+from collections.abc import Sequence
+
+MARKUP = re.compile(r'[\\`*_{}\[\]<>|$~^#@&"]')
+BLANKS = re.compile(r"[ \t\r\n\f\v]+")
+DOTS = re.compile(r"\.(?=\.)|(?<=\.)\.")
+HYPHENS = re.compile(r"-(?=-)|(?<=-)-")
+START = re.compile(r"^(?:[-+:(%=!]|\d+(?=[.)](?:\s|$)))")
+
+
+def escape(text: object) -> str:
+    """`text` as Markdown that shows it as it is, on one line: no markup, HTML, shortcode, citation or list."""
+    plain = BLANKS.sub(" ", str(text)).strip(" ")
+    shown = MARKUP.sub(r"\\\g<0>", plain)
+    shown = HYPHENS.sub(r"\\-", DOTS.sub(r"\\.", shown))
+    begin = START.match(shown)
+    if begin is None:
+        return shown
+    # A number that begins a line and is followed by a dot would begin a list.
+    end = begin.end()
+    return f"{shown[:end]}\\{shown[end:]}" if begin.group()[-1].isdigit() else f"\\{shown}"
+
+
+def pipe_table(
+    header: Sequence[object], rows: Sequence[Sequence[object]], caption: str, identifier: str, text_columns: int = 1
+) -> str:
+    """A Markdown table in a block that scrolls sideways where the page is too narrow.
+
+    Args:
+        header, rows: cells, shown as they are.
+        caption: plain text.
+        identifier: begins with tbl-, what the prose refers to.
+        text_columns: so many columns from the left hold text, the others numbers, set to the right.
+    """
+    lines = ["| " + " | ".join(escape(cell) for cell in header) + " |"]
+    lines.append("|" + "|".join([":---"] * text_columns + ["---:"] * (len(header) - text_columns)) + "|")
+    lines += ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in rows]
+    body = "\n".join(lines)
+    return f'::: {{.scroll tabindex="0"}}\n{body}\n\n: {escape(caption)} {{#{identifier}}}\n:::\n'
+
+
+def code_block(text: str, language: str) -> str:
+    """A block of code, shown as it is; Quarto looks for no shortcodes in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f'{fence} {{.{language} shortcodes="false"}}\n{text.rstrip()}\n{fence}\n'

@@ -1,0 +1,37 @@
+"""What the report is written from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coact.comparison.columns import Column
+from coact.study import Study
+
+
+@dataclass(frozen=True)
+class Results:
+    """Summaries of a whole study.
+
+    Attributes:
+        study: the checked configuration.
+        columns: of `coact.comparison.columns_of`; evaluations and statistics are in their order.
+        evaluations: evaluation.json of each column's SAE.
+        statistics: statistics.json of each column's graph.
+        models: evaluation.json of each model, in the order of the configuration.
+        corpus: manifest.json of the corpus.
+        tokens: name of a tokenizer -> manifest.json of its tokens.
+        captions: name of a figure -> its words, as `coact.figures.save.words` gives them.
+        versions: of `coact.provenance.versions`.
+        config_hash: SHA-256 of the configuration.
+    """
+
+    study: Study
+    columns: Sequence[Column]
+    evaluations: Sequence[dict[str, Any]]
+    statistics: Sequence[dict[str, Any]]
+    models: Sequence[dict[str, Any]]
+    corpus: dict[str, Any]
+    tokens: dict[str, dict[str, Any]]
+    captions: dict[str, dict[str, str]]
+    versions: dict[str, str]
+    config_hash: str

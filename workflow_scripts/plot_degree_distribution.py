@@ -1,0 +1,15 @@
+"""Adapter of rule plot_degree_distribution."""
+
+from coact.artefacts import read_table
+from coact.comparison.columns import Column
+from coact.figures import degree_distribution, save_drawing
+from coact.jobs import job
+
+with job(snakemake) as stamp:
+    drawing = degree_distribution(
+        [Column(*record) for record in snakemake.params.columns],
+        [read_table(path) for path in snakemake.input.nodes],
+        [read_table(path) for path in snakemake.input.null_nodes],
+        snakemake.params.confidence,
+    )
+    save_drawing(drawing, **snakemake.output, dpi=snakemake.params.dpi, stamp=stamp)

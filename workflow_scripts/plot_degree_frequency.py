@@ -1,0 +1,16 @@
+"""Adapter of rule plot_degree_frequency."""
+
+from coact.artefacts import read_json, read_table
+from coact.comparison.columns import Column
+from coact.figures import degree_frequency, save_drawing
+from coact.jobs import job
+
+with job(snakemake) as stamp:
+    drawing = degree_frequency(
+        [Column(*record) for record in snakemake.params.columns],
+        [read_table(path) for path in snakemake.input.nodes],
+        [read_table(path) for path in snakemake.input.null_nodes],
+        [read_json(path) for path in snakemake.input.statistics],
+        snakemake.params.confidence,
+    )
+    save_drawing(drawing, **snakemake.output, dpi=snakemake.params.dpi, stamp=stamp)

@@ -1,0 +1,14 @@
+"""Adapter of rule plot_sae_loss_sparsity."""
+
+from coact.artefacts import read_json, read_table
+from coact.comparison.columns import Column
+from coact.figures import sae_loss_sparsity, save_drawing
+from coact.jobs import job
+
+with job(snakemake) as stamp:
+    drawing = sae_loss_sparsity(
+        [Column(*record) for record in snakemake.params.columns],
+        [read_table(path) for path in snakemake.input.histories],
+        [read_json(path) for path in snakemake.input.evaluations],
+    )
+    save_drawing(drawing, **snakemake.output, dpi=snakemake.params.dpi, stamp=stamp)
