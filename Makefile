@@ -10,7 +10,7 @@ CORES ?= all
 .PHONY: study test check format docs lock
 
 study: $(VENV)/study.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --resources gpu=1
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.comparison results/comparison/summary.parquet results/report/report.html
 
 test: check

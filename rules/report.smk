@@ -4,8 +4,6 @@
 
 
 rule render_report:
-    message:
-        "Render the report"
     input:
         prose=get_prose,
         svg=expand("results/figures/{figure}.svg", figure=FIGURES),
@@ -18,26 +16,28 @@ rule render_report:
         code=get_code("render_report"),
     output:
         report="results/report/report.html",
-    params:
-        config=CONFIG,
-        figures=FIGURES,
-        tokenizers=STUDY.tokenizers(),
     log:
         "logs/render_report.log",
     benchmark:
         "logs/render_report.tsv"
+    conda:
+        "../envs/study.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
-    conda:
-        "../envs/study.yaml"
+    params:
+        config=CONFIG,
+        figures=FIGURES,
+        tokenizers=STUDY.tokenizers(),
+    message:
+        "Render the report"
     script:
         "../workflow_scripts/render_report.py"
 
 
 rule all_report:
-    message:
-        "The report is complete"
     input:
         "results/report/report.html",
+    message:
+        "The report is complete"

@@ -43,9 +43,9 @@ def run_command(folder: Path, *command: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def snakemake(folder: Path, *arguments: str, configfile: str = "presets/tiny.yaml") -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in `folder` with an overlay of the configuration."""
-    return run_command(folder, "snakemake", "--cores", "2", "--configfile", configfile, *arguments)
+def snakemake(folder: Path, *arguments: str, overlays: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the tiny study in `folder`, with further overlays of the configuration."""
+    return run_command(folder, "snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", *overlays, *arguments)
 
 
 @pytest.fixture

@@ -182,7 +182,8 @@ def _check_tokens(study: Study) -> None:
     if activations["shard_tokens"] % study.batch_tokens:
         raise ConfigError(
             f"activations.shard_tokens: found {activations['shard_tokens']:,},"
-            f" expected a multiple of the {study.batch_tokens:,} tokens of a batch (graph.batch_contexts x corpus.context_length)"
+            f" expected a multiple of the {study.batch_tokens:,} tokens of a batch"
+            " (graph.batch_contexts x corpus.context_length)"
         )
     available = study.captured_tokens(study.graph_split) // study.batch_tokens
     if graph["batches"] > available:

@@ -42,9 +42,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         yield part
         path.mkdir(parents=True, exist_ok=True)
         for file in sorted(part.iterdir()):
+            file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner may read
             os.replace(file, path / file.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def plain(value: Any) -> Any:
