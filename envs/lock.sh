@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve study.in and dev.in in fresh environments and write study.lock and dev.lock.
+# Resolve study.in and dev.in in fresh environments and write study.lock, dev.lock and the conda file study.yaml.
 set -euo pipefail
 cd "$(dirname "$0")"
 scratch=$(mktemp -d)
@@ -13,3 +13,4 @@ for name in study dev; do
     "$scratch/$name/bin/python" -m pip freeze --disable-pip-version-check | sed -E 's/\+[a-z0-9.]+$//'
   } > "$name.lock"
 done
+bash conda.sh

@@ -1,5 +1,6 @@
 """Models: baselines by hand, the loader against Transformers, training, and what is refused."""
 
+import copy
 import json
 import math
 
@@ -42,7 +43,7 @@ def model(tokenizer):
 
 @pytest.fixture(scope="module")
 def bridge(model, tokenizer):
-    return make_bridge(model, tokenizer, "test")
+    return make_bridge(copy.deepcopy(model), tokenizer, "test")  # a bridge changes the model that it wraps
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +74,14 @@ def test_activations_equal_those_of_transformers(model, bridge, contexts):
     torch.testing.assert_close(activations_at(bridge, "blocks.1.mlp.hook_post", tokens), found[0], rtol=1e-5, atol=1e-5)
 
 
-def test_the_forward_pass_stops_at_the_hook(model, bridge, contexts):
-    later = []
-    handle = model.transformer.h[1].register_forward_hook(lambda *_: later.append(1))
-    activations_at(bridge, HOOK, torch.from_numpy(contexts[:2].astype(np.int64)))
-    handle.remove()
+def test_the_forward_pass_stops_at_the_hook(bridge, contexts):
+    later, tokens = [], torch.from_numpy(contexts[:2].astype(np.int64))
+    handle = bridge.original_model.transformer.h[1].register_forward_hook(lambda *_: later.append(1))
+    activations_at(bridge, HOOK, tokens)
     assert later == []
+    token_losses(bridge, tokens)
+    handle.remove()
+    assert later == [1]
 
 
 def test_heads_are_flattened(bridge, contexts):

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from coact.errors import ConfigError
 from coact.sae.architectures.base import Architecture, Losses, squared_error
 
 
@@ -19,12 +20,16 @@ class TopK(Architecture):
         d_sae: features.
         k: features kept per token.
         aux_share: coefficient of the auxiliary loss.
+    Raises:
+        ConfigError: k is larger than the number of features.
     """
 
     sae_lens_name = "topk"
 
     def __init__(self, d_in: int, d_sae: int, k: int, aux_share: float = 0.0, **_: Any) -> None:
         super().__init__(d_in, d_sae)
+        if k > d_sae:
+            raise ConfigError(f"saes: k is {k}, but the SAE has only {d_sae} features; lower k or raise expansion")
         self.k, self.aux_share = k, aux_share
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Write study.yaml, the conda environment for snakemake --sdm conda, from study.lock.
+set -euo pipefail
+cd "$(dirname "$0")"
+{
+  echo "# Written by envs/conda.sh from study.lock; do not edit."
+  echo "name: coact"
+  echo "channels: [conda-forge]"
+  echo "dependencies:"
+  echo "  - python=3.11"
+  echo "  - pip"
+  echo "  - pip:"
+  grep -v '^#' study.lock | sed 's/^/      - /'
+} > study.yaml
