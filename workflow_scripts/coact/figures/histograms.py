@@ -82,10 +82,10 @@ def draw_histogram(
 
 
 def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density: bool = False) -> str:
-    """End the shared y axis above the bars; where features that are not live make one much higher, cut and label it.
+    """End the shared y axis above the bars of live features; cut and label what is much higher than all of them.
 
     Returns:
-        A sentence for the caption, with a blank before it, where a bar is cut; else nothing.
+        A sentence for the caption, with a blank before it, where something is cut; else nothing.
     """
     cut = ""
     heights = []
@@ -93,20 +93,29 @@ def limit_height(panels: Sequence[Axes], tables: Sequence[pd.DataFrame], density
         width = table["high"] - table["low"] if density else 1.0
         shown = table.assign(height=table["share"] / width)
         heights.append(shown.pivot_table(index="low", columns="series", values="height", aggfunc="sum"))
-    top = max(float(table.drop(columns=NOT_LIVE_SERIES, errors="ignore").max().max()) for table in heights) or 1.0
-    stacks = [table[LIVE] + table.get(NOT_LIVE_SERIES, 0.0) for table in heights]
-    top = 1.06 * max([top, *(float(stack.max()) for stack in stacks if stack.max() <= CUT * top)])
-    for panel, stack in zip(panels, stacks, strict=True):
+    top = max(float(table[LIVE].max()) for table in heights) or 1.0
+    others = [_others(table) for table in heights]
+    peaks = [float(series.max()) for found in others for series in found]
+    top = 1.06 * max([top, *(peak for peak in peaks if peak <= CUT * top)])
+    for panel, found in zip(panels, others, strict=True):
         panel.set_ylim(0, top)
-        if stack.max() > top:
-            cut = " A bar that the upper edge cuts is labelled with its height."
-            panel.annotate(
-                f"\N{UPWARDS ARROW} {number(stack.max(), 2) if density else percent(stack.max(), 2)}",
-                (stack.idxmax(), top),
-                (10, -1),
-                textcoords="offset points",
-                fontsize=SMALL_POINTS,
-                va="top",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-            )
+        for series in found:
+            if series.max() > top:
+                cut = " What the upper edge cuts is labelled with its height."
+                panel.annotate(
+                    f"\N{UPWARDS ARROW} {number(series.max(), 2) if density else percent(series.max(), 2)}",
+                    (series.idxmax(), top),
+                    (-3, -1),
+                    textcoords="offset points",
+                    fontsize=SMALL_POINTS,
+                    ha="right",
+                    va="top",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                )
     return cut
+
+
+def _others(heights: pd.DataFrame) -> list[pd.Series]:
+    """Heights by bin of all that is drawn beside or on top of the bars of live features."""
+    stack = heights[LIVE] + heights.get(NOT_LIVE_SERIES, 0.0)
+    return [stack, *(heights[name] for name in heights if name not in (LIVE, NOT_LIVE_SERIES))]
