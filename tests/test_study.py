@@ -137,6 +137,17 @@ def test_the_same_configuration_gives_the_same_bytes(tiny_copy):
     assert hashes(tiny_copy, pattern) == before
 
 
+def test_the_graph_can_be_built_from_held_out_batches(tiny_copy):
+    (tiny_copy / "heldout.yaml").write_text("graph: {split: heldout, batches: 3}")
+    folder = tiny_copy / "results/graphs/main/topk-x1-s0"
+    done = snakemake(tiny_copy, "--", f"{folder.relative_to(tiny_copy)}/edges.parquet", overlays=("heldout.yaml",))
+    assert done.returncode == 0, done.stdout[-3000:]
+    sets = open_tensors(folder / "topk_sets.safetensors")
+    heldout = open_tensors(tiny_copy / "results/tokens/corpus/heldout.safetensors")
+    kept = heldout["documents"].ravel()[: 3 * 2048] >= 0
+    assert int(sets.metadata["tokens"]) == kept.sum()
+
+
 def test_a_damaged_shard_is_named_and_what_is_complete_stays(tiny_copy):
     shard = tiny_copy / "results/activations/main/heldout-00000.safetensors"
     shard.write_bytes(shard.read_bytes()[:-64])
