@@ -51,12 +51,14 @@ def capture(
             writer[name][:] = array.ravel()
         for start in range(0, len(tokens), forward_contexts):
             batch = _batch(tokens[start : start + forward_contexts])
-            values = activations_at(bridge, hook, batch).flatten(0, 1).to(TORCH_DTYPES[dtype])
-            if not torch.isfinite(values.sum(dtype=torch.float32)):
+            values = activations_at(bridge, hook, batch).flatten(0, 1)
+            # A NaN fails the comparison too; checked before the conversion, where it is one fast pass.
+            if not values.abs().max() <= torch.finfo(TORCH_DTYPES[dtype]).max:
                 raise StudyError(
                     f"activations.dtype: an activation at '{hook}' is not finite in {dtype}"
                     f" (contexts {start} to {start + len(batch) - 1} of the shard); try bfloat16 or float32"
                 )
+            values = values.to(TORCH_DTYPES[dtype])
             bits = values.view(torch.uint16) if dtype == "bfloat16" else values
             writer["activations"][start * length : start * length + len(values)] = bits.cpu().numpy()
             progress.update(batch.numel())

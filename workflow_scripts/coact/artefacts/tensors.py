@@ -79,9 +79,7 @@ class TensorWriter:
 
     def __exit__(self, *error: Any) -> None:
         if error[0] is None:
-            for array in self._arrays.values():
-                if isinstance(array, np.memmap):
-                    array.flush()
+            # Pages written through the map are the file's own; `atomic` brings them to the disk before the renaming.
             self._arrays = {}
             self._metadata["digest"] = _digest(self._part, self._start)
             with open(self._part, "r+b") as file:
