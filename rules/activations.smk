@@ -21,7 +21,7 @@ rule capture_activations:
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=1,
+        gpu=get_gpus,
     params:
         hook=CONFIG["activations"]["hook"],
         dtype=CONFIG["activations"]["dtype"],
@@ -52,7 +52,7 @@ rule evaluate_model:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=1,
+        gpu=get_gpus,
     params:
         kind=get_model_kind,
         hook=CONFIG["activations"]["hook"],

@@ -12,8 +12,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from coact.comparison.columns import columns_of
 from coact.config import complete
 from coact.corpus.sources import check_sources
+from coact.corpus.sources.files import find_files
 from coact.dependencies import modules_of
+from coact.device import has_gpu
 from coact.errors import StudyError
+from coact.figures import FIGURES
 from coact.models import MODEL_FILES
 from coact.study import check
 
@@ -46,6 +49,11 @@ wildcard_constraints:
     shard=r"\d{5}",
 
 
+def get_gpus(wildcards):
+    """GPUs that a job asks for: one, unless jobs run on this machine and it has none; they then share its cores."""
+    return 0 if workflow.local_exec and not has_gpu() else 1
+
+
 # --- corpus
 
 
@@ -55,7 +63,7 @@ def get_tokenizer_source(wildcards):
     return sorted(str(path) for path in folder.glob("*") if path.suffix in {".json", ".model", ".txt"})
 
 
-def get_corpus_folder(wildcards):
+def get_tokenizer_folder(wildcards):
     """Path of the model folder whose tokenizer is taken over."""
     return CONFIG["models"][wildcards.tokenizer]["path"]
 
@@ -63,14 +71,7 @@ def get_corpus_folder(wildcards):
 def get_source_files(wildcards):
     """Files that the sources of kind `files` read."""
     globs = [source["glob"] for source in CONFIG["corpus"]["sources"] if source["kind"] == "files"]
-    return sorted({str(path) for pattern in globs for path in get_glob(pattern)})
-
-
-def get_glob(pattern):
-    """Files that match a pattern; ** crosses folders."""
-    from glob import glob
-
-    return [path for path in glob(pattern, recursive=True) if Path(path).is_file()]
+    return sorted({str(path) for pattern in globs for path in find_files(pattern)})
 
 
 # --- models

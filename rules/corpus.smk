@@ -81,7 +81,7 @@ rule import_tokenizer:
         mem_mb=2000,
         runtime=10,
     params:
-        folder=get_corpus_folder,
+        folder=get_tokenizer_folder,
     message:
         "Take over the tokenizer of model {wildcards.tokenizer}"
     script:

@@ -20,7 +20,7 @@ rule encode_features:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=1,
+        gpu=get_gpus,
     params:
         tokens=get_encoded_size,
         include_bos=CONFIG["graph"]["include_bos"],

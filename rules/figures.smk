@@ -184,16 +184,6 @@ rule plot_feature_density:
         "../workflow_scripts/plot_feature_density.py"
 
 
-FIGURES = [
-    "degree_distribution",
-    "log_degree_distribution",
-    "frequency_distribution",
-    "degree_frequency",
-    "sae_loss_sparsity",
-    "feature_density",
-]
-
-
 rule all_figures:
     input:
         expand("results/figures/{figure}.svg", figure=FIGURES),

@@ -24,7 +24,7 @@ rule train_model:
     resources:
         mem_mb=3000,
         runtime=120,
-        gpu=1,
+        gpu=get_gpus,
     params:
         settings=get_model_settings,
     message:

@@ -24,7 +24,7 @@ rule train_sae:
     resources:
         mem_mb=3000,
         runtime=240,
-        gpu=1,
+        gpu=get_gpus,
     params:
         settings=get_sae_settings,
         include_bos=CONFIG["graph"]["include_bos"],
@@ -87,7 +87,7 @@ rule evaluate_sae:
     resources:
         mem_mb=3000,
         runtime=60,
-        gpu=1,
+        gpu=get_gpus,
     params:
         architecture=get_architecture,
         hook=CONFIG["activations"]["hook"],

@@ -8,6 +8,7 @@ import pandas as pd
 
 from coact.comparison.columns import Column
 from coact.config import complete
+from coact.figures import FIGURES
 from coact.figures.save import words
 from coact.report import Results
 from coact.study import Study, check
@@ -260,9 +261,7 @@ def make_tokens() -> dict[str, Any]:
 
 def make_captions() -> dict[str, dict[str, str]]:
     """Words of all figures of the report."""
-    names = ("degree_distribution", "log_degree_distribution", "frequency_distribution", "degree_frequency",
-             "sae_loss_sparsity", "feature_density")  # fmt: skip
-    return {name: words(f"Conclusion of {name}.", f"Details of {name}.", f"Picture of {name}.") for name in names}
+    return {name: words(f"Conclusion of {name}.", f"Details of {name}.", f"Picture of {name}.") for name in FIGURES}
 
 
 def make_results(number: int, captions: dict[str, dict[str, str]] | None = None, **changes: Any) -> Results:

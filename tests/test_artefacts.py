@@ -40,11 +40,51 @@ def test_a_tensor_file_reads_back_and_is_plain_safetensors(shard):
 def test_arrays_are_aligned_and_may_be_empty(tmp_path):
     shapes = {"small": ((3,), "BOOL"), "none": ((0, 5), "F32"), "wide": ((2,), "I64")}
     with TensorWriter(tmp_path / "x", shapes, STAMP) as writer:
-        writer["small"][:], writer["wide"][:] = [True, False, True], [7, 8]
+        writer.append("wide", np.array([7]))
+        writer.append("small", np.array([True, False, True]))
+        writer.append("wide", np.array([8]))
     file = open_tensors(tmp_path / "x")
     assert file["none"].shape == (0, 5)
     assert file["wide"].ctypes.data % 8 == 0
     assert file["small"].tolist() == [True, False, True]
+    assert file["wide"].tolist() == [7, 8]
+
+
+def test_parts_give_the_same_bytes_as_the_whole(tmp_path):
+    values = np.arange(60, dtype=np.float32).reshape(12, 5)
+    write_tensors({"a": values, "b": values[:, 0].copy()}, tmp_path / "whole", STAMP)
+    shapes = {"a": ((12, 5), "F32"), "b": ((12,), "F32")}
+    with TensorWriter(tmp_path / "parts", shapes, STAMP) as writer:
+        for start in range(0, 12, 5):
+            writer.append("b", values[start : start + 5, 0])
+            writer.append("a", values[start : start + 5])
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_writer_refuses_what_does_not_fit_and_leaves_nothing(tmp_path):
+    def write(*parts):
+        with TensorWriter(tmp_path / "x", {"a": ((2,), "F32")}, STAMP) as writer:
+            for part in parts:
+                writer.append("a", part)
+
+    for parts, message in (
+        ([np.zeros(3, np.float32)], "cannot take"),
+        ([np.zeros(2, np.float64)], "cannot take"),
+        ([np.zeros(1, np.float32)], "4 of 8 bytes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write(*parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_disk_reaches_the_writer(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("coact.artefacts.tensors.os.pwrite", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_tensors({"a": np.zeros(2, np.float32)}, tmp_path / "x", STAMP)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):

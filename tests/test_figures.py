@@ -12,21 +12,17 @@ from matplotlib.text import Text
 from PIL import Image
 from scipy.stats import binom
 
-from coact import figures
 from coact.comparison.columns import Column
+from coact.figures import FIGURES
+from coact.figures.degree import degree_distribution, log_degree_distribution
+from coact.figures.degree_frequency import degree_frequency
+from coact.figures.frequency import feature_density, frequency_distribution
 from coact.figures.histograms import log_edges, log_integer_edges
 from coact.figures.intervals import median_interval
+from coact.figures.save import save_drawing
 from coact.figures.style import looks, style
+from coact.figures.training import sae_loss_sparsity
 from synthetic_artefacts import PLAN, make_columns
-
-NAMES = (
-    "degree_distribution",
-    "log_degree_distribution",
-    "frequency_distribution",
-    "degree_frequency",
-    "sae_loss_sparsity",
-    "feature_density",
-)
 
 
 def draw(name, entries):
@@ -34,21 +30,22 @@ def draw(name, entries):
     columns = [entry.column for entry in entries]
     nodes, nulls = [entry.nodes for entry in entries], [entry.null_nodes for entry in entries]
     statistics, evaluations = [entry.statistics for entry in entries], [entry.evaluation for entry in entries]
-    inputs = {
-        "degree_distribution": (nodes, nulls, 0.95),
-        "log_degree_distribution": (nodes, nulls, statistics),
-        "frequency_distribution": (nodes, statistics, 1e-5, 0.95),
-        "degree_frequency": (nodes, nulls, statistics, 0.95),
-        "sae_loss_sparsity": ([entry.history for entry in entries], evaluations),
-        "feature_density": ([entry.density for entry in entries], evaluations, 0.95),
+    calls = {
+        "degree_distribution": (degree_distribution, nodes, nulls, 0.95),
+        "log_degree_distribution": (log_degree_distribution, nodes, nulls, statistics),
+        "frequency_distribution": (frequency_distribution, nodes, statistics, 1e-5, 0.95),
+        "degree_frequency": (degree_frequency, nodes, nulls, statistics, 0.95),
+        "sae_loss_sparsity": (sae_loss_sparsity, [entry.history for entry in entries], evaluations),
+        "feature_density": (feature_density, [entry.density for entry in entries], evaluations, 0.95),
     }
-    return getattr(figures, name)(columns, *inputs[name])
+    function, *inputs = calls[name]
+    return function(columns, *inputs)
 
 
 def save(drawing, folder):
     paths = {kind: folder / f"figure.{ending}" for kind, ending in
              (("svg", "svg"), ("png", "png"), ("csv", "csv"), ("caption", "json"))}  # fmt: skip
-    figures.save_drawing(drawing, **paths, dpi=60, stamp={"rule": "test"})
+    save_drawing(drawing, **paths, dpi=60, stamp={"rule": "test"})
     return {kind: path.read_bytes() for kind, path in paths.items()}
 
 
@@ -57,7 +54,7 @@ def entries():
     return make_columns(4, features=256)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
     some = [entries[0], entries[3]]  # an SAE and the neurons
     first = save(draw(name, some), tmp_path / "a")
@@ -74,7 +71,7 @@ def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
         "figure.csv", "figure.json", "figure.png", "figure.svg"]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_graph_without_edges_or_live_features(name, entries):
     entry = entries[0]
     nodes = entry.nodes.assign(degree=0, strength=0.0, frequency=0.0, frequency_heldout=0.0, live=False)
@@ -150,7 +147,7 @@ def test_density_counts_dead_features(entries):
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("log_degree_distribution", 12), ("sae_loss_sparsity", 12), *((name, 4) for name in NAMES)]
+    ("name", "number"), [("log_degree_distribution", 12), ("sae_loss_sparsity", 12), *((name, 4) for name in FIGURES)]
 )
 def test_text_is_readable_and_does_not_overlap(name, number):
     drawing = draw(name, make_columns(number, features=64))

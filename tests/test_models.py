@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from coact.corpus.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from coact.corpus.tokens import TokenStream
 from coact.errors import ConfigError, StudyError
 from coact.models.baselines import bigram_cross_entropy, unigram_cross_entropy
 from coact.models.bridge import activations_at, check_hook, load_bridge, make_bridge, token_losses
@@ -115,6 +116,13 @@ def test_special_positions_are_neither_counted_nor_patched(bridge, contexts):
     assert only == pytest.approx(
         token_losses(bridge, torch.from_numpy(contexts.astype(np.int64)))[:, 4].mean().item(), rel=1e-5
     )
+
+
+def test_targets_are_the_first_whole_contexts_of_a_stream(contexts):
+    documents = np.arange(contexts.size).reshape(contexts.shape)
+    targets = Targets.from_stream(TokenStream(contexts, documents, documents, []), 3 * 16 + 15)
+    np.testing.assert_array_equal(targets.contexts, contexts[:3])
+    np.testing.assert_array_equal(targets.documents, documents[:3])
 
 
 def test_an_evaluation_holds_the_three_numbers(bridge, contexts):

@@ -12,17 +12,10 @@ import pytest
 import reference_graph
 from coact.artefacts import open_tensors, read_table
 from coact.features.batches import read_batches
+from coact.figures import FIGURES
 from conftest import make_workspace, run_command, snakemake
 
 COLUMNS = ("main/topk-x1-s0", "main/relu-x2-s0", "main/neurons", "untrained/topk_control-x2-s0")
-FIGURES = (
-    "degree_distribution",
-    "log_degree_distribution",
-    "frequency_distribution",
-    "degree_frequency",
-    "sae_loss_sparsity",
-    "feature_density",
-)
 HOSTILE = "<script>alert(1)</script> {{< meta title >}} **bold** [x](http://example.org)"
 
 

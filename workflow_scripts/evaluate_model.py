@@ -10,12 +10,10 @@ from coact.models.evaluate import Targets, evaluate_model
 
 with job(snakemake) as stamp:
     params, name = snakemake.params, snakemake.wildcards.model
-    heldout = open_tokens(snakemake.input.heldout)
-    contexts = params.heldout_tokens // heldout.tokens.shape[1]
     figures = evaluate_model(
         load_bridge(Path(snakemake.input.model[0]).parent),
         open_tokens(snakemake.input.train).tokens,
-        Targets(heldout.tokens[:contexts], heldout.documents[:contexts]),
+        Targets.from_stream(open_tokens(snakemake.input.heldout), params.heldout_tokens),
         hook=params.hook,
         batch_contexts=params.forward_contexts,
         include_special=params.include_bos,

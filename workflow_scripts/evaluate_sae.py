@@ -16,14 +16,12 @@ with job(snakemake) as stamp:
     sae = load_sae(Path(snakemake.input.sae[0]).parent)
     shards = [open_shard(path) for path in snakemake.input.activations]
     found = reconstruction(sae, shards, params.include_bos)
-    heldout = open_tokens(snakemake.input.heldout)
-    contexts = params.heldout_tokens // heldout.tokens.shape[1]
     spliced = mean_cross_entropy(
         load_bridge(Path(snakemake.input.model[0]).parent),
-        Targets(heldout.tokens[:contexts], heldout.documents[:contexts]),
+        Targets.from_stream(open_tokens(snakemake.input.heldout), params.heldout_tokens),
         params.forward_contexts,
         params.hook,
-        lambda value: sae(value.flatten(0, 1)).view_as(value),
+        lambda value: sae.reconstruct(value.flatten(0, 1))[0].view_as(value),
         params.include_bos,
         "cross-entropy, spliced",
     )

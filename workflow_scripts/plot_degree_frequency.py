@@ -2,7 +2,8 @@
 
 from coact.artefacts import read_json, read_table
 from coact.comparison.columns import Column
-from coact.figures import degree_frequency, save_drawing
+from coact.figures.degree_frequency import degree_frequency
+from coact.figures.save import save_drawing
 from coact.jobs import job
 
 with job(snakemake) as stamp:

@@ -2,7 +2,8 @@
 
 from coact.artefacts import read_json, read_table
 from coact.comparison.columns import Column
-from coact.figures import sae_loss_sparsity, save_drawing
+from coact.figures.save import save_drawing
+from coact.figures.training import sae_loss_sparsity
 from coact.jobs import job
 
 with job(snakemake) as stamp:

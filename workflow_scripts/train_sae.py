@@ -6,7 +6,7 @@ from coact.activations import open_shard
 from coact.artefacts import write_table
 from coact.jobs import job
 from coact.sae.architectures import ARCHITECTURES
-from coact.sae.disk import save_sae
+from coact.sae.disk import sae_lens_metadata, save_sae
 from coact.sae.stream import ActivationStream
 from coact.sae.train import train_sae
 from coact.study import dictionary_size
@@ -24,10 +24,6 @@ with job(snakemake) as stamp:
     )
     history = train_sae(sae, stream, **{key: settings[key] for key in TRAINING})
     write_table(history, snakemake.output.history, stamp)
-    metadata = {
-        "model_name": snakemake.wildcards.model,
-        "hook_name": params.hook,
-        "context_size": params.context_length,
-        "prepend_bos": params.prepend_bos,
-    }
+    model = snakemake.wildcards.model
+    metadata = sae_lens_metadata(model, params.hook, params.context_length, params.prepend_bos)
     save_sae(sae, Path(snakemake.output.sae[0]).parent, metadata, stamp)

@@ -37,7 +37,7 @@ def capture(
         StudyError: an activation is not finite in `dtype` (float16 overflows above 65,504).
     """
     tokens = contexts["tokens"]
-    total, length = tokens.size, tokens.shape[1]
+    total = tokens.size
     width = activations_at(bridge, hook, _batch(tokens[:1])).shape[-1]
     shapes = {
         "activations": ((total, width), CODES[dtype]),
@@ -45,22 +45,24 @@ def capture(
         "documents": ((total,), "I32"),
         "labels": ((total,), "I16"),
     }
+    limit = torch.finfo(TORCH_DTYPES[dtype]).max
     progress = Progress(total, f"capture {hook}", "tokens")
     with TensorWriter(path, shapes, stamp, {"dtype": dtype, "hook": hook}) as writer:
         for name, array in contexts.items():
-            writer[name][:] = array.ravel()
+            writer.append(name, array.ravel())
         for start in range(0, len(tokens), forward_contexts):
             batch = _batch(tokens[start : start + forward_contexts])
             values = activations_at(bridge, hook, batch).flatten(0, 1)
-            # A NaN fails the comparison too; checked before the conversion, where it is one fast pass.
-            if not values.abs().max() <= torch.finfo(TORCH_DTYPES[dtype]).max:
+            # One fast pass before the conversion; a NaN fails the comparisons too.
+            low, high = torch.aminmax(values)
+            if not (-limit <= low and high <= limit):
                 raise StudyError(
                     f"activations.dtype: an activation at '{hook}' is not finite in {dtype}"
                     f" (contexts {start} to {start + len(batch) - 1} of the shard); try bfloat16 or float32"
                 )
             values = values.to(TORCH_DTYPES[dtype])
             bits = values.view(torch.uint16) if dtype == "bfloat16" else values
-            writer["activations"][start * length : start * length + len(values)] = bits.cpu().numpy()
+            writer.append("activations", bits.cpu().numpy())
             progress.update(batch.numel())
     progress.close()
 

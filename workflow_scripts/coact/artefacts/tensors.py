@@ -1,12 +1,17 @@
 """Safetensors files that are written piece by piece, read by memory map, and checked by a digest.
 
 The files are plain safetensors, readable by any safetensors library. The library itself writes a file only from
-tensors that are whole in memory, so `TensorWriter` writes the same format through a memory map. The digest (XXH3,
-128 bits, over the data section) is in the file's metadata and tells a truncated or altered file from a good one.
+tensors that are whole in memory, so `TensorWriter` writes the same format as its parts arrive. The digest (XXH3, 128
+bits, over the digests of the arrays in the order of the file) is in the file's metadata and tells a truncated or
+altered file from a good one.
 """
 
 import json
+import os
 import struct
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +36,15 @@ DTYPES = {
 CODES = {dtype: code for code, dtype in DTYPES.items() if code != "BF16"}
 NO_DIGEST = "0" * 32
 CHUNK_BYTES = 1 << 24
+SYNC_BYTES = 1 << 26
+PARTS_IN_FLIGHT = 4
 
 
 class TensorWriter:
-    """Writes one safetensors file whose arrays are filled in place.
+    """Writes one safetensors file whose arrays arrive in parts, each from its first row to its last.
 
-    Use as a context manager: `writer["name"][a:b] = values`. The file gets its name when the block ends well.
+    Use as a context manager: `writer.append("name", values)`. Hashing, writing and flushing run in a second thread,
+    so that whoever makes the values need not wait for the disk. The file gets its name when the block ends well.
 
     Args:
         path: the file.
@@ -62,29 +70,71 @@ class TensorWriter:
             self._header[name] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, offset + size]}
             offset += size
         self._size = offset
+        self._states = {name: xxhash.xxh3_128() for name in _arrays_of(self._header)}
+        self._written = dict.fromkeys(self._states, 0)
+        self._unsynced = 0
+        self._parts: deque[Future[None]] = deque()
 
     def __enter__(self) -> "TensorWriter":
         self._atomic = atomic(self._path)
         self._part = self._atomic.__enter__()
         header = _encode_header(self._header)
-        with open(self._part, "wb") as file:
-            file.write(header)
-            file.truncate(len(header) + self._size)
+        self._file = open(self._part, "w+b", buffering=0)
+        self._file.write(header)
+        self._file.truncate(len(header) + self._size)
         self._start = len(header)
-        self._arrays = _map_arrays(self._part, self._header, self._start, "r+")
+        self._thread = ThreadPoolExecutor(1)
         return self
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._arrays[name]
+    def append(self, name: str, values: np.ndarray) -> None:
+        """Add the next rows of an array. The writer keeps `values` for a while: they must not change afterwards.
+
+        Raises:
+            ValueError: another dtype than declared, or more values than its shape holds.
+        """
+        entry = self._header[name]
+        begin, end = entry["data_offsets"]
+        if values.dtype != DTYPES[entry["dtype"]] or self._written[name] + values.nbytes > end - begin:
+            raise ValueError(f"{self._path}: {name} is {entry['dtype']} {entry['shape']}; it cannot take these values")
+        place = self._start + begin + self._written[name]
+        self._written[name] += values.nbytes
+        self._parts.append(self._thread.submit(self._write, name, np.ascontiguousarray(values), place))
+        if len(self._parts) > PARTS_IN_FLIGHT:
+            self._parts.popleft().result()
+
+    def _write(self, name: str, values: np.ndarray, place: int) -> None:
+        data = memoryview(values.reshape(-1).view(np.uint8))
+        self._states[name].update(data)
+        self._unsynced += len(data)
+        while data:
+            done = os.pwrite(self._file.fileno(), data, place)
+            data, place = data[done:], place + done
+        # Flushed as it goes, so that little is left to wait for at the end.
+        if self._unsynced >= SYNC_BYTES:
+            os.fsync(self._file.fileno())
+            self._unsynced = 0
 
     def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            # Pages written through the map are the file's own; `atomic` brings them to the disk before the renaming.
-            self._arrays = {}
-            self._metadata["digest"] = _digest(self._part, self._start)
-            with open(self._part, "r+b") as file:
-                file.write(_encode_header(self._header))
-        self._atomic.__exit__(*error)
+        self._thread.shutdown(cancel_futures=error[0] is not None)
+        try:
+            if error[0] is None:
+                self._seal()
+        except BaseException as failure:
+            error = (type(failure), failure, failure.__traceback__)
+            raise
+        finally:
+            self._file.close()
+            self._atomic.__exit__(*error)
+
+    def _seal(self) -> None:
+        for part in self._parts:
+            part.result()
+        for name, entry in _arrays_of(self._header).items():
+            begin, end = entry["data_offsets"]
+            if self._written[name] != end - begin:
+                raise ValueError(f"{self._path}: {name} has {self._written[name]:,} of {end - begin:,} bytes")
+        self._metadata["digest"] = _join_digests(self._states.values())
+        os.pwrite(self._file.fileno(), _encode_header(self._header), 0)
 
 
 class TensorFile(dict[str, np.ndarray]):
@@ -102,7 +152,7 @@ def write_tensors(
     shapes = {name: (array.shape, CODES[array.dtype]) for name, array in arrays.items()}
     with TensorWriter(path, shapes, stamp, metadata) as writer:
         for name, array in arrays.items():
-            writer[name][...] = array
+            writer.append(name, array)
 
 
 def open_tensors(path: str | Path) -> TensorFile:
@@ -113,13 +163,17 @@ def open_tensors(path: str | Path) -> TensorFile:
     """
     header, start = _read_header(Path(path))
     metadata = header["__metadata__"]
-    found = _digest(Path(path), start)
+    found = _digest(Path(path), header, start)
     if found != metadata["digest"]:
         raise ArtefactError(
             f"{path}: altered after it was written (digest of its data {found}, expected {metadata['digest']});"
             " delete the file and run the same command again"
         )
-    return TensorFile(_map_arrays(Path(path), header, start, "r"), metadata)
+    return TensorFile(_map_arrays(Path(path), header, start), metadata)
+
+
+def _arrays_of(header: dict[str, Any]) -> dict[str, Any]:
+    return {name: entry for name, entry in header.items() if name != "__metadata__"}
 
 
 def _encode_header(header: dict[str, Any]) -> bytes:
@@ -141,9 +195,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict) or "digest" not in header.get("__metadata__", {}):
         raise ArtefactError(f"{path}: not a tensor file of the study (no readable header with a digest)")
     start = 8 + length
-    expected = start + max(
-        (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0
-    )
+    expected = start + max((entry["data_offsets"][1] for entry in _arrays_of(header).values()), default=0)
     if size != expected:
         raise ArtefactError(
             f"{path}: truncated or extended ({size:,} bytes, expected {expected:,});"
@@ -152,23 +204,29 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     return header, start
 
 
-def _map_arrays(path: Path, header: dict[str, Any], start: int, mode: str) -> dict[str, np.ndarray]:
+def _map_arrays(path: Path, header: dict[str, Any], start: int) -> dict[str, np.ndarray]:
     arrays = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
+    for name, entry in _arrays_of(header).items():
         dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
         if 0 in shape:
             arrays[name] = np.empty(shape, dtype)
         else:
-            arrays[name] = np.memmap(path, dtype, mode, start + entry["data_offsets"][0], shape)
+            arrays[name] = np.memmap(path, dtype, "r", start + entry["data_offsets"][0], shape)
     return arrays
 
 
-def _digest(path: Path, start: int) -> str:
-    state = xxhash.xxh3_128()
+def _digest(path: Path, header: dict[str, Any], start: int) -> str:
+    states = []
     with open(path, "rb") as file:
-        file.seek(start)
-        while chunk := file.read(CHUNK_BYTES):
-            state.update(chunk)
-    return state.hexdigest()
+        for entry in _arrays_of(header).values():
+            begin, end = entry["data_offsets"]
+            state = xxhash.xxh3_128()
+            file.seek(start + begin)
+            for left in range(end - begin, 0, -CHUNK_BYTES):
+                state.update(file.read(min(left, CHUNK_BYTES)))
+            states.append(state)
+    return _join_digests(states)
+
+
+def _join_digests(states: Iterable[xxhash.xxh3_128]) -> str:
+    return xxhash.xxh3_128(b"".join(state.digest() for state in states)).hexdigest()

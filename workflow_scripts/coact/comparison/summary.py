@@ -136,6 +136,7 @@ def _terminal_table(table: pd.DataFrame, gap: int) -> "Table":
 
 def _cells(row: dict[str, Any]) -> list[str]:
     def short(key: str, digits: int = 2) -> str:
+        """A value of the row as text, "-" where it is not defined."""
         return number(row[key], digits) if defined(row[key]) else "-"
 
     interval = f" [{short('pearson_live_low')}, {short('pearson_live_high')}]"

@@ -48,6 +48,7 @@ class _Reading:
     read_to_end: bool = True
 
     def is_full(self, split: str) -> bool:
+        """Whether a split has the bytes that are wanted for it."""
         return self.size[split] >= self.wanted[split]
 
 

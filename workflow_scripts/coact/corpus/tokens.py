@@ -51,6 +51,7 @@ class _Layout:
 
     @property
     def body(self) -> int:
+        """Positions of a context that BOS does not take."""
         return self.context_length - (self.bos is not None)
 
 

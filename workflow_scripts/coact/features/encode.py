@@ -39,10 +39,9 @@ def encode_shard(
     for start in range(0, tokens, CHUNK_ROWS):
         rows = start + np.flatnonzero(kept[start : start + CHUNK_ROWS])
         with torch.inference_mode():
-            features = sae.encode(shard.rows(rows).to(device))
-            row, column = features.nonzero(as_tuple=True)
-            parts.append((column.to(torch.int32).cpu().numpy(), features[row, column].cpu().numpy()))
-        counts[rows] = np.bincount(row.cpu().numpy(), minlength=len(rows))
+            features = sae.encode_sparse(shard.rows(rows).to(device))
+        parts.append((features.indices.cpu().numpy(), features.values.cpu().numpy()))
+        counts[rows] = features.indptr.diff().cpu().numpy()
         progress.update(min(CHUNK_ROWS, tokens - start))
     progress.close()
     entries = int(counts.sum())
@@ -53,9 +52,8 @@ def encode_shard(
         "kept": ((tokens,), "BOOL"),
     }
     with TensorWriter(path, shapes, stamp, {"n_features": str(sae.d_sae)}) as writer:
-        writer["indptr"][0], writer["indptr"][1:], writer["kept"][:] = 0, np.cumsum(counts), kept
-        start = 0
+        writer.append("indptr", np.concatenate([[0], np.cumsum(counts)]))
+        writer.append("kept", kept)
         for indices, values in parts:
-            writer["indices"][start : start + len(indices)] = indices
-            writer["values"][start : start + len(indices)] = values
-            start += len(indices)
+            writer.append("indices", indices)
+            writer.append("values", values)

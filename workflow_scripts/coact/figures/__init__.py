@@ -2,21 +2,19 @@
 
 Comes in: tables (nodes, null nodes, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
+
+    degree, degree_frequency, frequency, training    the figures, each by a function of its name
+    save                                             Drawing, save_drawing
+
+Import what is needed from these modules. The package itself loads no library: Snakemake reads `FIGURES` from it.
 """
 
-from coact.figures.degree import degree_distribution, log_degree_distribution
-from coact.figures.degree_frequency import degree_frequency
-from coact.figures.frequency import feature_density, frequency_distribution
-from coact.figures.save import Drawing, save_drawing
-from coact.figures.training import sae_loss_sparsity
-
-__all__ = [
-    "Drawing",
+# Names of the figures; each has a rule plot_<name>.
+FIGURES = (
     "degree_distribution",
-    "degree_frequency",
-    "feature_density",
-    "frequency_distribution",
     "log_degree_distribution",
+    "frequency_distribution",
+    "degree_frequency",
     "sae_loss_sparsity",
-    "save_drawing",
-]
+    "feature_density",
+)

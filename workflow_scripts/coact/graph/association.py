@@ -66,6 +66,7 @@ class _Pearson:
         self.x, self.y = x - x.mean(), y - y.mean()
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
+        """(samples, n) float64 counts -> (samples,) float64, NaN for a sample in which a variable does not vary."""
         n, x, y = times.shape[1], self.x, self.y
         # einsum sums in a fixed order; a matrix product's order depends on the number of threads.
         mean_x, mean_y = np.einsum("si,i->s", times, x) / n, np.einsum("si,i->s", times, y) / n
@@ -83,6 +84,7 @@ class _Spearman:
         self.x, self.y = _TiedOrder(x), _TiedOrder(y)
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
+        """(samples, n) float64 counts -> (samples,) float64, NaN for a sample in which a variable does not vary."""
         x, y = self.x.centred_ranks(times), self.y.centred_ranks(times)
         variance_x, variance_y = np.einsum("si,si,si->s", times, x, x), np.einsum("si,si,si->s", times, y, y)
         # Ranks are multiples of one half: where a sample does not vary, all are exactly zero.

@@ -73,6 +73,7 @@ def activations_at(bridge: TransformerBridge, hook: str, tokens: torch.Tensor) -
     found: list[torch.Tensor] = []
 
     def keep(value: torch.Tensor, hook: object) -> None:
+        """Take the activations and leave the forward pass, whose rest is not needed."""
         found.append(value)
         raise _Reached
 

@@ -1,11 +1,13 @@
 """Held-out cross-entropy of a model, clean and ablated, beside its baselines."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
+from coact.corpus.tokens import TokenStream
 from coact.device import get_device
 from coact.models.baselines import bigram_cross_entropy, unigram_cross_entropy
 from coact.models.bridge import Patch, activations_at, token_losses
@@ -23,6 +25,12 @@ class Targets:
 
     contexts: np.ndarray
     documents: np.ndarray
+
+    @classmethod
+    def from_stream(cls, stream: TokenStream, tokens: int) -> Self:
+        """The first contexts of a token stream, as many whole ones as `tokens` hold."""
+        contexts = tokens // stream.tokens.shape[1]
+        return cls(stream.tokens[:contexts], stream.documents[:contexts])
 
     @property
     def counted(self) -> np.ndarray:
@@ -64,6 +72,7 @@ def mean_cross_entropy(
         if patch is not None and not include_special:
 
             def chosen(value: torch.Tensor, keep: torch.Tensor = keep) -> torch.Tensor:
+                """The patch at the tokens of documents, the activations as they are elsewhere."""
                 return torch.where(keep[..., None], patch(value), value)
 
         losses = token_losses(bridge, tokens, hook, chosen)[keep[:, 1:]]

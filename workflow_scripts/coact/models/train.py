@@ -8,10 +8,9 @@ import torch
 from transformers import PreTrainedModel
 
 from coact.device import get_device
-from coact.errors import StudyError
 from coact.progress import Progress
+from coact.training import History, check_loss, set_learning_rate
 
-HISTORY_POINTS = 200
 GRADIENT_NORM = 1.0
 BETAS = (0.9, 0.99)
 
@@ -44,45 +43,53 @@ def train_model(
     """
     device = get_device()
     model.to(device).train()
-    steps = max(1, tokens // (batch_contexts * contexts.shape[1]))
+    step_tokens = batch_contexts * contexts.shape[1]
+    steps = max(1, tokens // step_tokens)
     warmup = max(1, round(steps * warmup_share))
+    optimizer = _build_optimizer(model, learning_rate, weight_decay)
+    order = context_order(len(contexts), steps * batch_contexts, seed).reshape(steps, batch_contexts)
+    progress, history = Progress(steps * step_tokens, "train model", "tokens"), History(steps, step_tokens)
+    for step, picked in enumerate(order):
+        rate = learning_rate * schedule(step, steps, warmup)
+        set_learning_rate(optimizer, rate)
+        batch = torch.from_numpy(contexts[np.sort(picked)].astype(np.int64)).to(device)
+        loss = _take_step(model, optimizer, batch, precision)
+        check_loss(loss, "the model", step, steps)
+        progress.update(step_tokens, loss=loss)
+        history.add(loss=loss)
+        if history.is_due:
+            history.write_row(learning_rate=rate)
+    progress.close()
+    model.eval()
+    return history.table()
+
+
+def _build_optimizer(model: PreTrainedModel, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices and embeddings, but neither biases nor the gains of normalisations."""
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
+    return torch.optim.AdamW(
         [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}],
         lr=learning_rate,
         betas=BETAS,
         fused=True,
     )
-    order = context_order(len(contexts), steps * batch_contexts, seed)
-    progress = Progress(steps * batch_contexts * contexts.shape[1], "train model", "tokens")
-    rows, losses = [], []
-    every = max(1, steps // HISTORY_POINTS)
-    for step in range(steps):
-        rate = learning_rate * schedule(step, steps, warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        picked = np.sort(order[step * batch_contexts : (step + 1) * batch_contexts])
-        batch = torch.from_numpy(contexts[picked].astype(np.int64)).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            logits = model(batch[:, :-1], use_cache=False).logits
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
-        optimizer.step()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise StudyError(
-                f"training the model: loss is {losses[-1]} at step {step + 1} of {steps}; lower learning_rate"
-            )
-        progress.update(batch.numel(), loss=losses[-1])
-        if (step + 1) % every == 0 or step + 1 == steps:
-            rows.append((step + 1, (step + 1) * batch.numel(), float(np.mean(losses)), rate))
-            losses = []
-    progress.close()
-    model.eval()
-    return pd.DataFrame(rows, columns=["step", "tokens", "loss", "learning_rate"])
+
+
+def _take_step(model: PreTrainedModel, optimizer: torch.optim.Optimizer, batch: torch.Tensor, precision: str) -> float:
+    """One step of training on a batch (contexts, length) of int64 token ids.
+
+    Returns:
+        The mean next-token cross-entropy before the step, nats.
+    """
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = model(batch[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+    optimizer.step()
+    return loss.item()
 
 
 def context_order(contexts: int, needed: int, seed: int) -> np.ndarray:

@@ -177,6 +177,7 @@ class _Loads(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag whose target is neither in the page (an anchor) nor in the tag itself (a data URI)."""
         target = dict(attrs).get(LOADED.get(tag, ""))
         if target and not target.startswith(("data:", "#")):
             self.found.append(f"<{tag}> {target[:80]}")

@@ -190,6 +190,7 @@ def _all_features(results: Results) -> str:
 
 def _quadrants(results: Results) -> str:
     def gaps(key: str) -> list[float]:
+        """Largest gap of a quadrant in percentile points, per column that has features in it."""
         found: list[list[dict[str, Any]]] = [entry["observed"]["quadrants"][key] for entry in results.statistics]
         return [100 * odd[0]["rank_gap"] for odd in found if odd]
 

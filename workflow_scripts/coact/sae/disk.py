@@ -14,12 +14,17 @@ CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 NAMES = {cls.sae_lens_name: cls for cls in ARCHITECTURES.values()}
 
 
+def sae_lens_metadata(model: str, hook: str, context_length: int, prepend_bos: bool) -> dict[str, Any]:
+    """The activations that an SAE was made for, under the keys of SAELens' "metadata"."""
+    return {"model_name": model, "hook_name": hook, "context_size": context_length, "prepend_bos": prepend_bos}
+
+
 def save_sae(sae: Architecture, folder: str | Path, metadata: dict[str, Any], stamp: dict[str, Any]) -> None:
     """Write cfg.json and sae_weights.safetensors.
 
     Args:
         sae: the SAE, on the CPU.
-        metadata: what SAELens keeps under "metadata": model_name, hook_name, context_size, prepend_bos, ...
+        metadata: see `sae_lens_metadata`.
         stamp: what made the SAE; it goes under "metadata" too.
     """
     config = {

@@ -49,11 +49,11 @@ def reconstruction(sae: Architecture, shards: list[Shard], include_special: bool
     for shard, rows in zip(shards, kept, strict=True):
         for start in range(0, len(rows), CHUNK_ROWS):
             x = shard.rows(rows[start : start + CHUNK_ROWS]).to(device)
-            features = sae.encode(x)
-            residual += (x - sae.decode(features)).double().pow(2).sum().item()
+            guess, features = sae.reconstruct(x)
+            residual += (x - guess).double().pow(2).sum().item()
             squares += x.double().pow(2).sum().item()
             total += x.double().sum(0)
-            count += (features > 0).sum(0)
+            count += torch.bincount(features.indices, minlength=sae.d_sae)
             tokens += len(x)
             progress.update(len(x))
     progress.close()

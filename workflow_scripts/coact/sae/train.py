@@ -2,18 +2,17 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import torch
 
 from coact.device import get_device
-from coact.errors import StudyError
 from coact.progress import Progress
 from coact.sae.architectures import Architecture
+from coact.sae.architectures.base import Losses
 from coact.sae.stream import ActivationStream
+from coact.training import History, check_loss, set_learning_rate
 
 SAMPLE_TOKENS = 16_384
-HISTORY_POINTS = 200
 BETAS = (0.9, 0.999)
 HISTORY_COLUMNS = [
     "step",
@@ -58,46 +57,69 @@ def train_sae(
         StudyError: the loss is not finite.
     """
     device = get_device()
-    sample = stream.sample(SAMPLE_TOKENS)
-    scale = math.sqrt(stream.width / max(sample.pow(2).sum(1).mean().item(), 1e-12))
-    variance = (sample * scale).var(0, correction=0).sum().item()
-    sae.initialize((sample * scale).mean(0), seed)
+    scale, variance = _initialize(sae, stream, seed)
     sae.to(device)
     steps = max(1, tokens // stream.batch_tokens)
     optimizer = torch.optim.Adam(sae.parameters(), lr=learning_rate, betas=BETAS, fused=True)
     silent = torch.zeros(sae.d_sae, dtype=torch.int64, device=device)
     progress = Progress(steps * stream.batch_tokens, "train SAE", "tokens")
-    rows: list[tuple[float, ...]] = []
-    seen: list[tuple[float, ...]] = []
-    every = max(1, steps // HISTORY_POINTS)
+    history = History(steps, stream.batch_tokens)
     for step, batch in enumerate(stream.batches(steps)):
-        warm = min(1.0, (step + 1) / max(1, round(steps * warmup_share)))
-        cool = min(1.0, (steps - step) / max(1, round(steps * decay_share)))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(warm, cool)
+        warm, cool = _ramps(step, steps, warmup_share, decay_share)
+        rate = learning_rate * min(warm, cool)
         losses = sae.losses(batch.to(device) * scale, silent > dead_steps, warm)
-        if not math.isfinite(losses.total.item()):
-            raise StudyError(
-                f"training the SAE: loss is {losses.total.item()} at step {step + 1} of {steps}; lower learning_rate"
-            )
-        optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
-        sae.project_gradients()
-        optimizer.step()
-        sae.normalize_decoder()
-        l0 = _count_firings(losses.active, silent)
-        error = losses.reconstruction.item()
-        seen.append((losses.total.item(), error, losses.sparsity.item(), l0, error / max(variance, 1e-12)))
-        progress.update(stream.batch_tokens, loss=seen[-1][0], L0=l0, FVU=seen[-1][4])
-        if (step + 1) % every == 0 or step + 1 == steps:
-            dead = (silent > dead_steps).double().mean().item()
-            rate = optimizer.param_groups[0]["lr"]
-            rows.append((step + 1, (step + 1) * stream.batch_tokens, *np.mean(seen, axis=0), dead, rate))
-            seen = []
+        check_loss(losses.total.item(), "the SAE", step, steps)
+        _take_step(sae, optimizer, losses.total, rate)
+        values = _measure(losses, silent, variance)
+        progress.update(stream.batch_tokens, loss=values["loss"], L0=values["l0"], FVU=values["fvu"])
+        history.add(**values)
+        if history.is_due:
+            history.write_row(dead_share=(silent > dead_steps).double().mean().item(), learning_rate=rate)
     progress.close()
     sae.rescale(scale)
     sae.cpu()
-    return pd.DataFrame(rows, columns=HISTORY_COLUMNS)
+    return history.table()[HISTORY_COLUMNS]
+
+
+def _initialize(sae: Architecture, stream: ActivationStream, seed: int) -> tuple[float, float]:
+    """Initialise `sae` on a sample of the stream.
+
+    Returns:
+        The scale of its inputs, and the variance of scaled inputs, summed over dimensions and above 0.
+    """
+    sample = stream.sample(SAMPLE_TOKENS)
+    scale = math.sqrt(stream.width / max(sample.pow(2).sum(1).mean().item(), 1e-12))
+    sae.initialize((sample * scale).mean(0), seed)
+    return scale, max((sample * scale).var(0, correction=0).sum().item(), 1e-12)
+
+
+def _ramps(step: int, steps: int, warmup_share: float, decay_share: float) -> tuple[float, float]:
+    """The linear rise to 1 in the first steps, and the linear fall from 1 in the last, at a step."""
+    warm = min(1.0, (step + 1) / max(1, round(steps * warmup_share)))
+    cool = min(1.0, (steps - step) / max(1, round(steps * decay_share)))
+    return warm, cool
+
+
+def _take_step(sae: Architecture, optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
+    """Descend the gradient of `loss` at a learning rate, along and back onto unit decoder rows."""
+    set_learning_rate(optimizer, rate)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    sae.project_gradients()
+    optimizer.step()
+    sae.normalize_decoder()
+
+
+def _measure(losses: Losses, silent: torch.Tensor, variance: float) -> dict[str, float]:
+    """What a step adds to the history; the counters `silent` (see `_count_firings`) move on by the step."""
+    error = losses.reconstruction.item()
+    return {
+        "loss": losses.total.item(),
+        "reconstruction": error,
+        "sparsity": losses.sparsity.item(),
+        "l0": _count_firings(losses.active, silent),
+        "fvu": error / variance,
+    }
 
 
 def _count_firings(active: torch.Tensor, silent: torch.Tensor) -> float:

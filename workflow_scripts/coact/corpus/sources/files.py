@@ -22,7 +22,7 @@ def check(spec: dict[str, Any]) -> None:
     Raises:
         ConfigError: names the source and the glob.
     """
-    _find_files(spec)
+    _get_files(spec)
 
 
 def get_labels(spec: dict[str, Any]) -> list[str]:
@@ -32,7 +32,7 @@ def get_labels(spec: dict[str, Any]) -> list[str]:
 
 def describe(spec: dict[str, Any]) -> dict[str, Any]:
     """How many files the glob matches."""
-    return {"files": len(_find_files(spec))}
+    return {"files": len(_get_files(spec))}
 
 
 def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
@@ -46,7 +46,7 @@ def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
         ConfigError: no file matches; a file cannot be read, is not UTF-8 or not of its format; a line lacks the
             key or a table the column; a value is not text.
     """
-    paths = _find_files(spec)
+    paths = _get_files(spec)
     root = _fixed_folder(spec["glob"])
     readers = {"text": _read_text, "jsonl": _read_json_lines, "parquet": _read_parquet}
     for index in np.random.default_rng(seed).permutation(len(paths)):
@@ -59,8 +59,14 @@ def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
             raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _find_files(spec: dict[str, Any]) -> list[Path]:
-    paths = sorted(path for name in glob.glob(spec["glob"], recursive=True) if (path := Path(name)).is_file())
+def find_files(pattern: str) -> list[Path]:
+    """The files that a glob matches, sorted; ** crosses folders."""
+    return sorted(path for name in glob.glob(pattern, recursive=True) if (path := Path(name)).is_file())
+
+
+def _get_files(spec: dict[str, Any]) -> list[Path]:
+    """The files of a source, at least one."""
+    paths = find_files(spec["glob"])
     if not paths:
         raise ConfigError(f"corpus.sources: {spec['name']}: glob {spec['glob']!r} matches no file")
     return paths

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from coact.sae.sparse import SparseFeatures, take_positive
+
 
 @dataclass
 class Losses:
@@ -66,6 +68,16 @@ class Architecture(torch.nn.Module, ABC):
     def decode(self, features: torch.Tensor) -> torch.Tensor:
         """Features (tokens, d_sae) -> reconstruction (tokens, d_in)."""
         return torch.addmm(self.b_dec, features, self.W_dec)
+
+    def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
+        """(tokens, d_in) -> the entries of `encode` that are not 0."""
+        return take_positive(self.encode(x))
+
+    @torch.no_grad()
+    def reconstruct(self, x: torch.Tensor) -> tuple[torch.Tensor, SparseFeatures]:
+        """(tokens, d_in) -> reconstruction (tokens, d_in) and the features it is the sum of; without gradients."""
+        features = self.encode_sparse(x)
+        return features.decode(self.W_dec).add_(self.b_dec), features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(tokens, d_in) -> reconstruction (tokens, d_in)."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from coact.errors import ConfigError
 from coact.sae.architectures.base import Architecture, Losses, squared_error
+from coact.sae.sparse import SparseFeatures, take_largest
 
 
 class TopK(Architecture):
@@ -35,6 +36,10 @@ class TopK(Architecture):
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         values, indices = self.pre_activations(x).topk(self.k, sorted=False)
         return torch.zeros(len(x), self.d_sae, dtype=x.dtype, device=x.device).scatter_(1, indices, values.relu_())
+
+    def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
+        """As for any SAE, without the dense features ever being made."""
+        return take_largest(self.pre_activations(x), self.k)
 
     def losses(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
         before = self.pre_activations(x)
