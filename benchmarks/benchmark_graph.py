@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
 from coact.features.batches import SparseBatch  # noqa: E402
 from coact.graph.build import coactivation_graph  # noqa: E402
-from coact.graph.null import resample_sets  # noqa: E402
+from coact.nulls.curveball import resample_sets  # noqa: E402
 from reference_graph import dense_rows, loop_over_tokens  # noqa: E402
 
 LARGEST_FREQUENCY = 0.5
@@ -60,6 +60,7 @@ def synthetic_batch(tokens: int, features: int, l0: float, seed: int) -> SparseB
         values=generator.standard_exponential(len(rows), np.float32) + np.float32(1e-3),
         n_features=features,
         kept=np.ones(tokens, bool),
+        documents=np.zeros(tokens, np.int32),
     )
 
 

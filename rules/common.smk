@@ -47,6 +47,8 @@ wildcard_constraints:
     tokenizer=get_pattern(STUDY.tokenizers()),
     split="train|heldout",
     shard=r"\d{5}",
+    null=get_pattern(STUDY.nulls),
+    part=r"\d+",
 
 
 def get_gpus(wildcards):
@@ -171,6 +173,18 @@ def get_frequency_features(wildcards):
     """Feature shards, not used for the graph, that frequencies are counted on."""
     column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.frequency_split
     return get_shards("features", column, split, STUDY.encoded_tokens(split))
+
+
+def get_replicates(wildcards):
+    """Replicates of a null model in one part."""
+    return STUDY.null_parts()[int(wildcards.part)]
+
+
+def get_null_statistics(wildcards):
+    """Statistics of all replicates of all null models."""
+    folder = f"results/graphs/{wildcards.model}/{wildcards.sae}/nulls"
+    parts = range(len(STUDY.null_parts()))
+    return [f"{folder}/{null}-{part}/statistics.parquet" for null in STUDY.nulls for part in parts]
 
 
 # --- SAEs and columns

@@ -6,7 +6,7 @@
 rule plot_degree_distribution:
     input:
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
-        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/nulls/tokens-0/nodes.parquet"),
         code=get_code("plot_degree_distribution"),
     output:
         svg="results/figures/degree_distribution.svg",
@@ -36,7 +36,7 @@ rule plot_degree_distribution:
 rule plot_log_degree_distribution:
     input:
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
-        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/nulls/tokens-0/nodes.parquet"),
         statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
         code=get_code("plot_log_degree_distribution"),
     output:
@@ -97,7 +97,7 @@ rule plot_frequency_distribution:
 rule plot_degree_frequency:
     input:
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
-        null_nodes=get_columns("results/graphs/{model}/{sae}/null_nodes.parquet"),
+        null_nodes=get_columns("results/graphs/{model}/{sae}/nulls/tokens-0/nodes.parquet"),
         statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
         code=get_code("plot_degree_frequency"),
     output:
@@ -123,6 +123,35 @@ rule plot_degree_frequency:
         "Plot degree against frequency"
     script:
         "../workflow_scripts/plot_degree_frequency.py"
+
+
+rule plot_null_comparison:
+    input:
+        statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        code=get_code("plot_null_comparison"),
+    output:
+        svg="results/figures/null_comparison.svg",
+        png="results/figures/null_comparison.png",
+        csv="results/figures/null_comparison.csv",
+        caption="results/figures/null_comparison.json",
+    log:
+        "logs/plot_null_comparison.log",
+    benchmark:
+        "logs/plot_null_comparison.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        columns=get_column_records(),
+        confidence=CONFIG["statistics"]["confidence"],
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot the statistics of every graph beside their nulls"
+    script:
+        "../workflow_scripts/plot_null_comparison.py"
 
 
 rule plot_sae_loss_sparsity:

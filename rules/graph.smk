@@ -1,20 +1,24 @@
 # Features in, graphs out.
 #   in:  results/features/{model}/{sae}/{split}-{shard}.safetensors
-#   out: results/graphs/{model}/{sae}/edges.parquet, nodes.parquet             the co-activation graph
-#        results/graphs/{model}/{sae}/topk_sets.safetensors                    the top-k set of every token
-#        results/graphs/{model}/{sae}/null_edges.parquet, null_nodes.parquet   one sample of the null model
-#        results/graphs/{model}/{sae}/statistics.json                          every statistic beside its null
-#        results/graphs/{model}/{sae}/graph.graphml                            for networkx, Gephi and others
+#   out: results/graphs/{model}/{sae}/edges.parquet, nodes.parquet      the co-activation graph, its edges tested
+#        results/graphs/{model}/{sae}/repelled.parquet                  pairs that share fewer tokens than by chance
+#        results/graphs/{model}/{sae}/topk_sets.safetensors             the top-k set of every token
+#        results/graphs/{model}/{sae}/nulls/{null}-{part}/              replicates of a null model, and the first graph
+#        results/graphs/{model}/{sae}/statistics.json                   every statistic beside its nulls
+#        results/graphs/{model}/{sae}/communities.parquet, .json        communities and centralities, and their support
+#        results/graphs/{model}/{sae}/graph.graphml, graph.gexf         for networkx, Gephi and others
 
 
 rule build_graph:
     input:
         features=get_graph_features,
         heldout=get_frequency_features,
+        weights="results/saes/{model}/{sae}/sae_weights.safetensors",
         code=get_code("build_graph"),
     output:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
+        repelled="results/graphs/{model}/{sae}/repelled.parquet",
         sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
     log:
         "logs/build_graph/{model}/{sae}.log",
@@ -30,6 +34,7 @@ rule build_graph:
         k=CONFIG["graph"]["k"],
         batch_tokens=STUDY.batch_tokens,
         live_frequency=CONFIG["graph"]["live_frequency"],
+        fdr=CONFIG["nulls"]["fdr"],
     message:
         "Build the co-activation graph of {wildcards.sae} on {wildcards.model}"
     script:
@@ -42,13 +47,14 @@ rule sample_null:
         sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
         code=get_code("sample_null"),
     output:
-        edges="results/graphs/{model}/{sae}/null_edges.parquet",
-        nodes="results/graphs/{model}/{sae}/null_nodes.parquet",
-        mixing="results/graphs/{model}/{sae}/null_mixing.json",
+        statistics="results/graphs/{model}/{sae}/nulls/{null}-{part}/statistics.parquet",
+        edges="results/graphs/{model}/{sae}/nulls/{null}-{part}/edges.parquet",
+        nodes="results/graphs/{model}/{sae}/nulls/{null}-{part}/nodes.parquet",
+        mixing="results/graphs/{model}/{sae}/nulls/{null}-{part}/mixing.json",
     log:
-        "logs/sample_null/{model}/{sae}.log",
+        "logs/sample_null/{model}/{sae}/{null}-{part}.log",
     benchmark:
-        "logs/sample_null/{model}/{sae}.tsv"
+        "logs/sample_null/{model}/{sae}/{null}-{part}.tsv"
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -56,9 +62,11 @@ rule sample_null:
         mem_mb=3000,
         runtime=60,
     params:
-        nulls=CONFIG["nulls"],
+        replicates=get_replicates,
+        chain={key: CONFIG["nulls"][key] for key in ("seed", "sweeps", "sweeps_between")},
+        communities={key: CONFIG["communities"][key] for key in ("seed", "resolution")},
     message:
-        "Sample the degree-preserving null of {wildcards.sae} on {wildcards.model}"
+        "Sample the null '{wildcards.null}' of {wildcards.sae} on {wildcards.model}, part {wildcards.part}"
     script:
         "../workflow_scripts/sample_null.py"
 
@@ -67,7 +75,9 @@ rule describe_graph:
     input:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
-        null_edges="results/graphs/{model}/{sae}/null_edges.parquet",
+        null_edges="results/graphs/{model}/{sae}/nulls/tokens-0/edges.parquet",
+        replicates=get_null_statistics,
+        repelled="results/graphs/{model}/{sae}/repelled.parquet",
         sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
         code=get_code("describe_graph"),
     output:
@@ -84,21 +94,55 @@ rule describe_graph:
         runtime=60,
     params:
         statistics=CONFIG["statistics"],
+        communities={key: CONFIG["communities"][key] for key in ("seed", "resolution")},
+        fdr=CONFIG["nulls"]["fdr"],
         k=CONFIG["graph"]["k"],
         batches=CONFIG["graph"]["batches"],
     message:
-        "Describe the graph of {wildcards.sae} on {wildcards.model}, beside its null"
+        "Describe the graph of {wildcards.sae} on {wildcards.model}, beside its nulls"
     script:
         "../workflow_scripts/describe_graph.py"
+
+
+rule find_communities:
+    input:
+        edges="results/graphs/{model}/{sae}/edges.parquet",
+        nodes="results/graphs/{model}/{sae}/nodes.parquet",
+        sets="results/graphs/{model}/{sae}/topk_sets.safetensors",
+        heldout=get_frequency_features,
+        weights="results/saes/{model}/{sae}/sae_weights.safetensors",
+        code=get_code("find_communities"),
+    output:
+        communities="results/graphs/{model}/{sae}/communities.parquet",
+        summary="results/graphs/{model}/{sae}/communities.json",
+    log:
+        "logs/find_communities/{model}/{sae}.log",
+    benchmark:
+        "logs/find_communities/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        k=CONFIG["graph"]["k"],
+        communities=CONFIG["communities"],
+    message:
+        "Find communities in the graph of {wildcards.sae} on {wildcards.model}"
+    script:
+        "../workflow_scripts/find_communities.py"
 
 
 rule export_graph:
     input:
         edges="results/graphs/{model}/{sae}/edges.parquet",
         nodes="results/graphs/{model}/{sae}/nodes.parquet",
+        communities="results/graphs/{model}/{sae}/communities.parquet",
         code=get_code("export_graph"),
     output:
         graphml="results/graphs/{model}/{sae}/graph.graphml",
+        gexf="results/graphs/{model}/{sae}/graph.gexf",
     log:
         "logs/export_graph/{model}/{sae}.log",
     benchmark:
@@ -110,7 +154,7 @@ rule export_graph:
         mem_mb=3000,
         runtime=60,
     message:
-        "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML"
+        "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML and GEXF"
     script:
         "../workflow_scripts/export_graph.py"
 
@@ -118,6 +162,7 @@ rule export_graph:
 rule all_graphs:
     input:
         get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        get_columns("results/graphs/{model}/{sae}/communities.json"),
         get_columns("results/graphs/{model}/{sae}/graph.graphml"),
     message:
         "The graphs are complete"

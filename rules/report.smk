@@ -10,6 +10,7 @@ rule render_report:
         captions=expand("results/figures/{figure}.json", figure=FIGURES),
         evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
         statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
+        pairs="results/comparison/pairs.parquet",
         models=get_models("results/activations/{model}/evaluation.json"),
         corpus="results/corpus/manifest.json",
         tokens=expand("results/tokens/{tokenizer}/manifest.json", tokenizer=STUDY.tokenizers()),

@@ -31,6 +31,7 @@ def sparse_batch(rows: np.ndarray, kept: np.ndarray | None = None) -> SparseBatc
         values=rows[tokens, features],
         n_features=rows.shape[1],
         kept=kept,
+        documents=np.where(kept, 0, -1).astype(np.int32),
     )
 
 

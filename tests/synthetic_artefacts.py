@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from coact.comparison.columns import Column
+from coact.comparison.nulls import NULL_NAMES
 from coact.config import complete
 from coact.figures import FIGURES
 from coact.figures.save import words
 from coact.report import Results
+from coact.report.tables import COMPARED
 from coact.study import Study, check
 
 PLAN = [
@@ -150,7 +152,50 @@ def _statistics(
         "tokens": GRAPH_TOKENS,
         "observed": _described(nodes, edges, 0.31),
         "null": _described(null, null_edges, 0.22),
+        "nulls": {scope: compared(edges, null_edges) for scope in ("all", "live")},
+        "tested": {
+            "edges": edges,
+            "fdr": 0.05,
+            "tokens": {"significant": edges // 2, "significant_share": 0.5, "repelled": 1234},
+            "documents": {"significant": edges // 4, "significant_share": 0.25, "repelled": 567},
+        },
     }
+
+
+def compared(edges: int, null_edges: int) -> dict[str, Any]:
+    """Statistics beside three null models: the observed values lie above, below and within."""
+    means = dict.fromkeys(COMPARED, 0.1) | {"edges": null_edges, "pearson": 0.7, "components": 3, "communities": 9}
+    observed = dict.fromkeys(COMPARED, 0.31) | {"edges": edges, "pearson": 0.705, "components": 3, "communities": 4}
+    return {
+        name: {
+            "observed": observed[name],
+            **{
+                null: {"mean": mean, "sd": 0.01 * mean, "low": 0.97 * mean, "high": 1.03 * mean, "replicates": 5}
+                for null in NULL_NAMES
+            },
+        }
+        for name, mean in means.items()
+    }
+
+
+def make_pairs(columns: list[Artefacts]) -> pd.DataFrame:
+    """Comparisons of the first column's graph with the others'."""
+    numbers = {
+        "null_low": 0.1,
+        "null_high": 0.3,
+        "matched": 200.0,
+        "mean_cosine": 0.6,
+        "edges_a": 900.0,
+        "edges_b": 800.0,
+    }
+    rows = [
+        {"a": columns[0].column.name, "b": other.column.name, "differ": differ, "measure": measure, "null": null,
+         "value": 0.4, "null_mean": mean, "p": 0.005, **numbers}
+        for other, differ in zip(columns[1:], ("seed", "width", "recipe"), strict=False)
+        for measure in ("edge_jaccard", "degree_spearman", "weight_spearman_common", "community_ami")
+        for null, mean in (("random", 0.1), ("frequency", 0.2))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["a", "b", "differ", "measure", "null", "value", "null_mean", "p", *numbers])
 
 
 def _described(nodes: pd.DataFrame, edges: int, clustering: float) -> dict[str, Any]:
@@ -273,6 +318,7 @@ def make_results(number: int, captions: dict[str, dict[str, str]] | None = None,
             columns=[entry.column for entry in columns],
             evaluations=[entry.evaluation for entry in columns],
             statistics=[entry.statistics for entry in columns],
+            pairs=make_pairs(columns),
             models=make_models(),
             corpus=make_corpus(),
             tokens={"corpus": make_tokens()},

@@ -20,8 +20,10 @@ from coact.corpus.tokens import TokenStream, save_tokens
 from coact.features.encode import encode_shard
 from coact.figures import FIGURES
 from coact.graph.build import coactivation_graph, node_table
+from coact.graph.measures import decoder_cosine, edge_measures
 from coact.graph.pairs import TopkSets, count_members, count_pairs
 from coact.graph.statistics import describe_graph
+from coact.nulls.significance import edge_significance
 from coact.sae.architectures import Architecture, ReLU
 from coact.sae.evaluate import density, evaluation, reconstruction
 from coact.sae.train import HISTORY_COLUMNS
@@ -203,7 +205,12 @@ def graph():
 def test_the_graph_is_as_documented(graph):
     folder = "results/graphs/{model}/{sae}"
     nodes = node_table(graph, graph.active_count, graph.n_tokens, 0.0)
-    assert frame_types(graph.edges) == table(f"{folder}/edges.parquet")
+    tested = [edge_significance(graph.sets, graph.edges, graph.n_features, 0.05, groups)[0]
+              for groups in (None, graph.documents)]  # fmt: skip
+    measures = edge_measures(graph.edges, graph.topk_count, graph.n_tokens)
+    measures["decoder_cosine"] = decoder_cosine(graph.edges, np.eye(graph.n_features, dtype=np.float32))
+    edges = pd.concat([graph.edges, measures, tested[0], tested[1].add_suffix("_documents")], axis=1)
+    assert frame_types(edges) == table(f"{folder}/edges.parquet")
     assert frame_types(nodes) == table(f"{folder}/nodes.parquet")
     assert (graph.sets.indptr.dtype, graph.sets.indices.dtype) == (np.int64, np.int32)
     found = describe_graph(nodes, graph.edges, bootstrap=100, confidence=0.9, listed=2, seed=0)
@@ -256,7 +263,10 @@ def test_the_summary_is_as_documented():
     artefacts = make_columns(1)[0]
     summary = summarize([("main", "topk-x4-s0", artefacts.evaluation, artefacts.statistics)])
     for name in summary:
-        assert f"`{re.sub(r'_(all|live)(_null|_low|_high|_n)?$', '', name)}`" in TEXTS["artefacts.md"], name
+        if name.startswith(("significant_share_", "repelled_")):
+            name = re.sub(r"_(tokens|documents)$", "_<null model>", name)
+        name = re.sub(r"_(all|live)(_null|_low|_high|_n)?(_(tokens|documents|shift)_(mean|low|high))?$", "", name)
+        assert f"`{name}`" in TEXTS["artefacts.md"] or f"`{name}_live`" in TEXTS["artefacts.md"], name
 
 
 def test_versions_agree():

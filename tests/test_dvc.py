@@ -63,13 +63,13 @@ def test_a_changed_parameter_runs_exactly_what_depends_on_it(repository):
     path = repository / "config.yaml"
     path.write_text(path.read_text().replace("sweeps: 5", "sweeps: 7"))
     assert "sweeps" in run(repository, "dvc", "params", "diff")
-    before = (repository / "results/graphs/main/neurons/null_edges.parquet").read_bytes()
+    before = (repository / "results/graphs/main/neurons/nulls/tokens-0/edges.parquet").read_bytes()
     edges = (repository / "results/graphs/main/neurons/edges.parquet").read_bytes()
     printed = run(repository, "dvc", "repro")
     assert "Running stage 'graphs'" in printed
     for stage in ("corpus", "models", "activations", "saes", "features"):
         assert f"Stage '{stage}' didn't change, skipping" in printed
-    assert (repository / "results/graphs/main/neurons/null_edges.parquet").read_bytes() != before
+    assert (repository / "results/graphs/main/neurons/nulls/tokens-0/edges.parquet").read_bytes() != before
     assert (repository / "results/graphs/main/neurons/edges.parquet").read_bytes() == edges
 
 

@@ -13,12 +13,14 @@ from PIL import Image
 from scipy.stats import binom
 
 from coact.comparison.columns import Column
+from coact.comparison.nulls import NULL_NAMES, SHOWN
 from coact.figures import FIGURES
 from coact.figures.degree import degree_distribution, log_degree_distribution
 from coact.figures.degree_frequency import degree_frequency
 from coact.figures.frequency import feature_density, frequency_distribution
 from coact.figures.histograms import log_edges, log_integer_edges
 from coact.figures.intervals import median_interval
+from coact.figures.nulls import null_comparison
 from coact.figures.save import save_drawing
 from coact.figures.style import looks, style
 from coact.figures.training import sae_loss_sparsity
@@ -35,6 +37,7 @@ def draw(name, entries):
         "log_degree_distribution": (log_degree_distribution, nodes, nulls, statistics),
         "frequency_distribution": (frequency_distribution, nodes, statistics, 1e-5, 0.95),
         "degree_frequency": (degree_frequency, nodes, nulls, statistics, 0.95),
+        "null_comparison": (null_comparison, statistics, 0.95),
         "sae_loss_sparsity": (sae_loss_sparsity, [entry.history for entry in entries], evaluations),
         "feature_density": (feature_density, [entry.density for entry in entries], evaluations, 0.95),
     }
@@ -77,6 +80,9 @@ def test_graph_without_edges_or_live_features(name, entries):
     nodes = entry.nodes.assign(degree=0, strength=0.0, frequency=0.0, frequency_heldout=0.0, live=False)
     scope = dict.fromkeys(entry.statistics["observed"]["live"])
     statistics = {source: {"all": scope, "live": scope} for source in ("observed", "null")}
+    nothing = {"mean": None, "sd": None, "low": None, "high": None, "replicates": 0}
+    beside = {"observed": None, **dict.fromkeys(NULL_NAMES, nothing)}
+    statistics["nulls"] = {"live": dict.fromkeys(SHOWN, beside)}
     density = entry.density.assign(count=0, frequency=0.0)
     empty = replace(entry, nodes=nodes, null_nodes=entry.null_nodes.assign(degree=0), statistics=statistics,
                     density=density, history=entry.history.iloc[:0])  # fmt: skip
@@ -192,3 +198,14 @@ def test_median_interval_by_hand():
     assert median_interval(np.arange(10.0), 0.95) == (1.0, 8.0)
     assert median_interval(np.arange(5.0), 0.95) is None
     assert median_interval(np.zeros(0), 0.95) is None
+
+
+def test_null_comparison_shows_what_the_summaries_say(entries):
+    data = draw("null_comparison", entries[:2]).data
+    assert len(data) == 2 * len(SHOWN) * (1 + len(NULL_NAMES))
+    for entry in entries[:2]:
+        mine = data[(data["sae"] == entry.column.sae) & (data["statistic"] == "pearson")].set_index("series")
+        found = entry.statistics["nulls"]["live"]["pearson"]
+        assert mine.loc["observed", "value"] == found["observed"]
+        assert mine.loc["shift", ["value", "low", "high"]].tolist() == [
+            found["shift"][key] for key in ("mean", "low", "high")]  # fmt: skip

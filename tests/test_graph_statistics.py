@@ -18,7 +18,16 @@ from coact.graph.structure import describe_structure
 OPTIONS = {"bootstrap": 200, "confidence": 0.95, "listed": 3, "seed": 0}
 SCOPE = {
     *("nodes", "edges", "mean_degree", "median_degree", "max_degree", "density", "components", "largest_component"),
-    *("isolated", "component_sizes", "average_clustering", "pearson", "spearman", "pearson_graph", "spearman_graph"),
+    *(
+        "isolated",
+        "component_sizes",
+        "average_clustering",
+        "assortativity",
+        "pearson",
+        "spearman",
+        "pearson_graph",
+        "spearman_graph",
+    ),
     *("pearson_log", "dip_degree", "dip_log_degree", "dip_log_frequency"),
     *("mixture_log_degree", "mixture_log_frequency"),
 }
@@ -62,6 +71,10 @@ def test_structure_as_networkx(n, share):
         assert found["isolated"] == degree.count(0)
         assert (found["mean_degree"], found["median_degree"]) == (pytest.approx(np.mean(degree)), np.median(degree))
         assert found["max_degree"] == max(degree)
+        if len({degree for edge in edges for degree in (graph.degree[edge[0]], graph.degree[edge[1]])}) > 1:
+            assert found["assortativity"] == pytest.approx(nx.degree_assortativity_coefficient(graph), abs=1e-9)
+        else:
+            assert found["assortativity"] is None
 
 
 def test_structure_by_hand():
@@ -79,6 +92,8 @@ def test_structure_by_hand():
         "isolated": 1,
         "component_sizes": [[4, 1], [2, 1], [1, 1]],
         "average_clustering": pytest.approx((1 + 1 + 1 / 3) / 7),
+        # Degrees at the two ends: (2,2), (2,3) twice, (3,1), (1,1), each both ways; their covariance is 0.
+        "assortativity": pytest.approx(0, abs=1e-12),
     }
 
 

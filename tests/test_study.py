@@ -24,13 +24,16 @@ def hashes(folder, pattern):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob(pattern))
+        if path.is_file()
     }
 
 
 def test_the_study_makes_what_others_rely_on(tiny_study):
     results = tiny_study / "results"
     for column in COLUMNS:
-        for name in ("edges.parquet", "nodes.parquet", "null_edges.parquet", "statistics.json", "graph.graphml"):
+        for name in ("edges.parquet", "nodes.parquet", "repelled.parquet", "communities.parquet", "communities.json",
+                     "nulls/tokens-0/edges.parquet", "nulls/documents-0/statistics.parquet",
+                     "nulls/shift-0/statistics.parquet", "statistics.json", "graph.graphml", "graph.gexf"):  # fmt: skip
             assert (results / "graphs" / column / name).is_file()
         for name in ("cfg.json", "sae_weights.safetensors", "evaluation.json", "density.parquet", "history.parquet"):
             assert (results / "saes" / column / name).is_file()
@@ -68,7 +71,9 @@ def test_the_graphml_is_the_graph(tiny_study):
 def test_the_null_keeps_the_marginals(tiny_study):
     folder = tiny_study / "results/graphs/main/relu-x2-s0"
     # Every token's set of size s makes s (s - 1) / 2 pairs, so pair counts sum to the same.
-    observed, null = (read_table(folder / name)["count"].sum() for name in ("edges.parquet", "null_edges.parquet"))
+    observed, null = (
+        read_table(folder / name)["count"].sum() for name in ("edges.parquet", "nulls/tokens-0/edges.parquet")
+    )
     assert observed == null > 0
 
 

@@ -96,6 +96,8 @@ HELPERS = {
     "get_models(": {"models"},
     "get_columns(": {"models", "saes"},
     "get_sae_settings": {"saes"},
+    "get_replicates": {"nulls"},
+    "get_null_statistics": {"nulls"},
     "STUDY.batch_tokens": {"graph", "corpus"},
     "STUDY.shard_tokens": {"activations", "corpus"},
     "STUDY.encoded_tokens": {"activations", "corpus", "graph"},

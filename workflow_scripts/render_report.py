@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from coact.artefacts import read_json
+from coact.artefacts import read_json, read_table
 from coact.comparison.columns import columns_of
 from coact.jobs import job
 from coact.provenance import config_hash, versions
@@ -21,6 +21,7 @@ with job(snakemake):
         columns=columns_of(study),
         evaluations=[read_json(path) for path in paths.evaluations],
         statistics=[read_json(path) for path in paths.statistics],
+        pairs=read_table(paths.pairs),
         models=[read_json(path) for path in paths.models],
         corpus=read_json(paths.corpus),
         tokens={name: read_json(path) for name, path in zip(params.tokenizers, paths.tokens, strict=True)},

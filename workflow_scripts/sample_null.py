@@ -2,18 +2,28 @@
 
 from coact.artefacts import open_tensors, read_table, write_json, write_table
 from coact.graph.degree import degrees
-from coact.graph.null import null_edges, resample_sets
 from coact.graph.pairs import TopkSets
 from coact.jobs import job
+from coact.nulls.replicates import sample_null
 
 with job(snakemake) as stamp:
-    nodes = read_table(snakemake.input.nodes, ["feature"])
+    params, output, wildcards = snakemake.params, snakemake.output, snakemake.wildcards
+    nodes = read_table(snakemake.input.nodes)
     observed = open_tensors(snakemake.input.sets)
-    sets, mixing = resample_sets(
-        TopkSets(observed["indptr"], observed["indices"]), len(nodes), **snakemake.params.nulls
+    found = sample_null(
+        wildcards.null,
+        TopkSets(observed["indptr"], observed["indices"]),
+        observed["documents"],
+        nodes,
+        replicates=params.replicates,
+        chain=params.chain,
+        communities=params.communities,
+        part=int(wildcards.part),
     )
-    edges = null_edges(sets, len(nodes))
-    nodes["degree"] = degrees(edges["source"].to_numpy(), edges["target"].to_numpy(), len(nodes))
-    write_json({"provenance": stamp, "sweeps": mixing}, snakemake.output.mixing)
-    write_table(nodes, snakemake.output.nodes, stamp)
-    write_table(edges, snakemake.output.edges, stamp)
+    write_json({"provenance": stamp, "replicates": found.mixing}, output.mixing)
+    first = nodes[["feature"]].assign(
+        degree=degrees(found.edges["source"].to_numpy(), found.edges["target"].to_numpy(), len(nodes))
+    )
+    write_table(first, output.nodes, stamp)
+    write_table(found.edges, output.edges, stamp)
+    write_table(found.statistics, output.statistics, stamp)

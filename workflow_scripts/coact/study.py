@@ -13,6 +13,7 @@ from typing import Any
 from coact.errors import ConfigError
 
 SPLITS = ("train", "heldout")
+NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
 CORPUS_TOKENIZER = "corpus"
 
 
@@ -36,6 +37,16 @@ class Study:
     def frequency_split(self) -> str:
         """The other stream: tokens that the graph does not use."""
         return "heldout" if self.graph_split == "train" else "train"
+
+    @property
+    def nulls(self) -> list[str]:
+        """Names of the null models."""
+        return list(NULLS)
+
+    def null_parts(self) -> list[int]:
+        """Replicates of a null model in each of its jobs."""
+        total, size = (self.config["nulls"][key] for key in ("replicates", "replicates_per_job"))
+        return [min(size, total - start) for start in range(0, total, size)]
 
     def models_of(self, kind: str) -> list[str]:
         """Names of the models of a kind."""

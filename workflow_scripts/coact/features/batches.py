@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coact.artefacts import open_tensors
+from coact.artefacts import TensorFile, open_tensors
 from coact.errors import ArtefactError
 
 
@@ -20,6 +20,7 @@ class SparseBatch:
         values: (entries,) float32, strictly positive activations.
         n_features: number of features D.
         kept: (tokens,) bool, False at special positions (BOS, separators) that are excluded; their rows are empty.
+        documents: (tokens,) int32, the document of each token, -1 at special positions.
     """
 
     indptr: np.ndarray
@@ -27,6 +28,7 @@ class SparseBatch:
     values: np.ndarray
     n_features: int
     kept: np.ndarray
+    documents: np.ndarray
 
 
 def read_batches(paths: Iterable[str | Path], batch_tokens: int) -> Iterator[SparseBatch]:
@@ -37,20 +39,37 @@ def read_batches(paths: Iterable[str | Path], batch_tokens: int) -> Iterator[Spa
     """
     for path in paths:
         shard = open_tensors(path)
-        indptr, tokens = shard["indptr"], len(shard["kept"])
+        tokens = len(shard["kept"])
         if tokens % batch_tokens:
             raise ArtefactError(
                 f"{path}: {tokens:,} tokens are not a whole number of batches of {batch_tokens:,} tokens"
             )
         for start in range(0, tokens, batch_tokens):
-            rows = np.array(indptr[start : start + batch_tokens + 1])
-            yield SparseBatch(
-                indptr=rows - rows[0],
-                indices=np.array(shard["indices"][rows[0] : rows[-1]]),
-                values=np.array(shard["values"][rows[0] : rows[-1]]),
-                n_features=int(shard.metadata["n_features"]),
-                kept=np.array(shard["kept"][start : start + batch_tokens]),
-            )
+            yield _cut(shard, start, start + batch_tokens)
+
+
+def read_shards(paths: Iterable[str | Path]) -> Iterator[SparseBatch]:
+    """Read feature shards in order, each as one batch.
+
+    Raises:
+        ArtefactError: a shard is damaged.
+    """
+    for path in paths:
+        shard = open_tensors(path)
+        yield _cut(shard, 0, len(shard["kept"]))
+
+
+def _cut(shard: TensorFile, start: int, stop: int) -> SparseBatch:
+    """A copy of the tokens start..stop-1 of a shard."""
+    rows = np.array(shard["indptr"][start : stop + 1])
+    return SparseBatch(
+        indptr=rows - rows[0],
+        indices=np.array(shard["indices"][rows[0] : rows[-1]]),
+        values=np.array(shard["values"][rows[0] : rows[-1]]),
+        n_features=int(shard.metadata["n_features"]),
+        kept=np.array(shard["kept"][start:stop]),
+        documents=np.array(shard["documents"][start:stop]),
+    )
 
 
 def count_active(paths: Iterable[str | Path]) -> tuple[np.ndarray, int]:

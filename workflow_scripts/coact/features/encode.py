@@ -28,7 +28,7 @@ def encode_shard(
         tokens: how many of its tokens.
         include_special: keep BOS and separator positions; their rows are empty otherwise.
         path: safetensors file: indptr (tokens + 1,) int64, indices (entries,) int32, values (entries,) float32,
-            kept (tokens,) bool.
+            kept (tokens,) bool, documents (tokens,) int32 as in the activation shard.
     """
     device = get_device()
     sae = sae.to(device)
@@ -48,12 +48,14 @@ def encode_shard(
     shapes = {
         "indptr": ((tokens + 1,), "I64"),
         "indices": ((entries,), "I32"),
+        "documents": ((tokens,), "I32"),
         "values": ((entries,), "F32"),
         "kept": ((tokens,), "BOOL"),
     }
     with TensorWriter(path, shapes, stamp, {"n_features": str(sae.d_sae)}) as writer:
         writer.append("indptr", np.concatenate([[0], np.cumsum(counts)]))
         writer.append("kept", kept)
+        writer.append("documents", np.asarray(shard.documents[:tokens]))
         for indices, values in parts:
             writer.append("indices", indices)
             writer.append("values", values)

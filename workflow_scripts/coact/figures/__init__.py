@@ -3,8 +3,8 @@
 Comes in: tables (nodes, null nodes, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    degree, degree_frequency, frequency, training    the figures, each by a function of its name
-    save                                             Drawing, save_drawing
+    degree, degree_frequency, frequency, nulls, training    the figures, each by a function of its name
+    save                                                    Drawing, save_drawing
 
 Import what is needed from these modules. The package itself loads no library: Snakemake reads `FIGURES` from it.
 """
@@ -15,6 +15,7 @@ FIGURES = (
     "log_degree_distribution",
     "frequency_distribution",
     "degree_frequency",
+    "null_comparison",
     "sae_loss_sparsity",
     "feature_density",
 )

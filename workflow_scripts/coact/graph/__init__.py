@@ -1,14 +1,16 @@
-"""The co-activation graph, its null model and its statistics.
+"""The co-activation graph, its communities and its statistics.
 
 In: sparse feature activations in batches (`coact.features.batches.SparseBatch`).
-Out: tables of edges and nodes, resampled top-k sets and their edges, a dictionary of statistics, GraphML.
+Out: tables of edges and nodes, communities and centralities, a dictionary of statistics, GraphML and GEXF.
 
     build         activations -> graph; graph -> table of nodes
     pairs         pair counts and sums that merge exactly; top-k sets -> edges
-    null          top-k sets -> resampled top-k sets with the same marginals
+    measures      edges and counts -> further measures of an edge
+    partition     tested edges -> communities and centralities, and what speaks for them,
+                  by communities (Leiden, agreement) and centrality
     statistics    tables of nodes and edges -> every descriptive figure of a graph,
                   by structure (components, clustering), association (correlations) and shape (bimodality)
-    export        tables of nodes and edges -> NetworkX, GraphML
+    export        tables of nodes and edges -> NetworkX, GraphML, GEXF
 
 Import what is needed from these modules: each brings only the libraries that it uses.
 """

@@ -34,12 +34,9 @@ def correlate(
         value, low, high (floats) and n, or None below three features or when x or y does not vary. Bootstrap samples
         in which one of them does not vary are left out; when more than half are, low and high are None.
     """
-    finite = np.isfinite(x) & np.isfinite(y)
-    x, y = np.asarray(x[finite], np.float64), np.asarray(y[finite], np.float64)
-    n = len(x)
-    if n < LEAST_FEATURES or x.min() == x.max() or y.min() == y.max():
+    measure, n = _measure(x, y, ranked)
+    if measure is None:
         return None
-    measure = _Spearman(x, y) if ranked else _Pearson(x, y)
     value = float(measure(np.ones((1, n)))[0])
     samples = np.concatenate([measure(times) for times in _resample(n, bootstrap, seed)])
     samples = samples[np.isfinite(samples)]
@@ -47,6 +44,21 @@ def correlate(
     if 2 * len(samples) >= bootstrap:
         low, high = (float(q) for q in np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2]))
     return {"value": value, "low": low, "high": high, "n": n}
+
+
+def correlation(x: np.ndarray, y: np.ndarray, *, ranked: bool) -> float | None:
+    """The value that `correlate` gives, without an interval."""
+    measure, n = _measure(x, y, ranked)
+    return None if measure is None else float(measure(np.ones((1, n)))[0])
+
+
+def _measure(x: np.ndarray, y: np.ndarray, ranked: bool) -> tuple["_Pearson | _Spearman | None", int]:
+    """The measure over the features where both are finite, None where it is not defined; and their number."""
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = np.asarray(x[finite], np.float64), np.asarray(y[finite], np.float64)
+    if len(x) < LEAST_FEATURES or x.min() == x.max() or y.min() == y.max():
+        return None, len(x)
+    return (_Spearman(x, y) if ranked else _Pearson(x, y)), len(x)
 
 
 def _resample(n: int, bootstrap: int, seed: int) -> Iterator[np.ndarray]:

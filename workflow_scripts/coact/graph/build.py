@@ -31,6 +31,7 @@ class Graph:
         topk_count: (D,) int64, tokens whose top-k set holds the feature.
         active_count: (D,) int64, tokens on which the feature is active.
         sets: the top-k sets of all kept tokens, in order.
+        documents: (kept tokens,) int32, the document of each, -1 at special positions.
     """
 
     n_features: int
@@ -40,6 +41,7 @@ class Graph:
     topk_count: np.ndarray
     active_count: np.ndarray
     sets: TopkSets
+    documents: np.ndarray
 
 
 def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
@@ -49,7 +51,7 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
     index). The weight is the mean over batches of the cosine between the two activation columns, all activations
     counted, weighted by the batch's number of tokens that link the two. Sums are float64.
 
-    Memory grows with the number of edges and with one batch; the returned top-k sets take 4 k + 8 bytes per token.
+    Memory grows with the number of edges and with one batch; the returned top-k sets take 4 k + 12 bytes per token.
 
     Args:
         batches: CSR activations, each (tokens, features), read once.
@@ -60,7 +62,7 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
     """
     if k < 2:
         raise ConfigError(f"graph.k is {k}; expected at least 2, since a pair takes two features")
-    totals, kept_sets = PairSums(measures=1), []
+    totals, kept_sets, documents = PairSums(measures=1), [], []
     n_features, n_tokens, n_batches, active_count = -1, 0, 0, np.zeros(0, np.int64)
     for batch in batches:
         if n_batches == 0:
@@ -74,12 +76,13 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
         sets = topk_sets(batch, k)
         totals.add(batch_cosines(batch, count_pairs(sets)))
         kept_sets.append(sets)
+        documents.append(batch.documents[batch.kept])
         active_count += np.bincount(batch.indices, minlength=n_features)
         n_tokens += len(sets.indptr) - 1
         n_batches += 1
     if n_batches == 0:
         raise ConfigError("graph.batches: there is no batch to build a graph from; expected at least one")
-    table, sets = totals.total(), _join_sets(kept_sets)
+    table, sets = totals.total(), join_sets(kept_sets)
     edges = pd.DataFrame(
         {
             "source": table.source,
@@ -88,7 +91,8 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
             "weight": table.sums[:, 0] / table.counts,
         }
     )
-    return Graph(n_features, n_tokens, n_batches, edges, count_members(sets, n_features), active_count, sets)
+    topk_count = count_members(sets, n_features)
+    return Graph(n_features, n_tokens, n_batches, edges, topk_count, active_count, sets, np.concatenate(documents))
 
 
 def topk_sets(batch: SparseBatch, k: int) -> TopkSets:
@@ -136,13 +140,13 @@ def node_table(graph: Graph, heldout_count: np.ndarray, heldout_tokens: int, liv
         there is at least `live_frequency`).
     """
     source, target = graph.edges["source"].to_numpy(), graph.edges["target"].to_numpy()
-    weight = graph.edges["weight"].to_numpy()
+    weight, ends = graph.edges["weight"].to_numpy(), np.concatenate([source, target])
     frequency = _share(graph.active_count, graph.n_tokens)
     return pd.DataFrame(
         {
             "feature": np.arange(graph.n_features, dtype=np.int32),
             "degree": degrees(source, target, graph.n_features),
-            "strength": np.bincount(source, weight, graph.n_features) + np.bincount(target, weight, graph.n_features),
+            "strength": np.bincount(ends, np.tile(weight, 2), graph.n_features).astype(np.float64),
             "frequency": frequency,
             "frequency_heldout": _share(heldout_count, heldout_tokens),
             "topk_count": graph.topk_count,
@@ -164,6 +168,7 @@ def _arrays(batch: SparseBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def _join_sets(parts: list[TopkSets]) -> TopkSets:
+def join_sets(parts: list[TopkSets]) -> TopkSets:
+    """The sets of several parts, one after another."""
     sizes = np.concatenate([np.diff(part.indptr) for part in parts])
     return TopkSets(np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([part.indices for part in parts]))

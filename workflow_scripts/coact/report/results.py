@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from coact.comparison.columns import Column
 from coact.study import Study
 
@@ -17,6 +19,7 @@ class Results:
         columns: of `coact.comparison.columns_of`; evaluations and statistics are in their order.
         evaluations: evaluation.json of each column's SAE.
         statistics: statistics.json of each column's graph.
+        pairs: comparison/pairs.parquet; no rows where there is no pair.
         models: evaluation.json of each model, in the order of the configuration.
         corpus: manifest.json of the corpus.
         tokens: name of a tokenizer -> manifest.json of its tokens.
@@ -29,6 +32,7 @@ class Results:
     columns: Sequence[Column]
     evaluations: Sequence[dict[str, Any]]
     statistics: Sequence[dict[str, Any]]
+    pairs: pd.DataFrame
     models: Sequence[dict[str, Any]]
     corpus: dict[str, Any]
     tokens: dict[str, dict[str, Any]]

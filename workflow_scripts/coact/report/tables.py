@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.wording import NOT_DEFINED, count, estimate, number, p_value, percent
 from coact.report.markup import code_block, pipe_table
 from coact.report.results import Results
@@ -62,6 +63,25 @@ DESCRIPTIVE = {
     "isolated": ("isolated", count),
     "average_clustering": ("clustering", number),
 }
+COMPARED = {
+    "edges": "edges",
+    "components": "components",
+    "average_clustering": "clustering",
+    "assortativity": "assortativity",
+    "modularity": "modularity",
+    "communities": "communities",
+    "pearson": "Pearson, degree and frequency",
+    "spearman": "Spearman, degree and frequency",
+    "log_degree_sd": "log degree, standard deviation",
+    "log_degree_skewness": "log degree, skewness",
+    "dip_log_degree": "log degree, dip",
+}
+MATCHED = {
+    "edge_jaccard": "shared edges, Jaccard",
+    "degree_spearman": "degree, Spearman",
+    "weight_spearman_common": "weight of shared edges, Spearman",
+    "community_ami": "communities, AMI",
+}
 CORRELATIONS = {
     "pearson": "Pearson",
     "spearman": "Spearman",
@@ -81,6 +101,9 @@ def report_tables(results: Results) -> dict[str, str]:
         "_descriptive_live.md": _descriptive(results, "live"),
         "_correlations.md": _correlations(results),
         "_bimodality.md": _bimodality(results),
+        "_nulls.md": _nulls(results),
+        "_tested.md": _tested(results),
+        "_pairs.md": _pairs_of_graphs(results),
         "_low_degree.md": _quadrant(results, "low_degree_high_frequency"),
         "_high_degree.md": _quadrant(results, "high_degree_low_frequency"),
         "_corpus.md": _corpus(results),
@@ -196,6 +219,61 @@ def _bimodality(results: Results) -> str:
         " better)"
     )
     return pipe_table(header, rows, caption, "tbl-bimodality", 3)
+
+
+def _nulls(results: Results) -> str:
+    header = ["dictionary", "statistic", "observed", *NULL_NAMES.values()]
+    rows = []
+    for name, _, entry in _pairs(results):
+        for key, title in COMPARED.items():
+            found = entry["nulls"]["live"][key]
+            drawn = [estimate({"value": found[null]["mean"], **found[null]}) for null in NULL_NAMES]
+            rows.append([name, title, number(found["observed"]), *drawn])
+    caption = (
+        "Graphs of live features beside three null models: mean of the replicates and interval for one further"
+        " replicate"
+    )
+    return pipe_table(header, rows, caption, "tbl-nulls", 2)
+
+
+def _tested(results: Results) -> str:
+    header = ["dictionary", "edges"]
+    header += [f"{what}, {null}" for null in ("tokens", "documents") for what in ("significant", "share", "repelled")]
+    rows = []
+    for name, _, entry in _pairs(results):
+        tested = entry["tested"]
+        cells = [
+            cell
+            for null in ("tokens", "documents")
+            for cell in (
+                count(tested[null]["significant"]),
+                percent(tested[null]["significant_share"]),
+                count(tested[null]["repelled"]),
+            )
+        ]
+        rows.append([name, count(tested["edges"]), *cells])
+    caption = "Edges that are more than chance, and pairs of features that share fewer tokens than by chance"
+    return pipe_table(header, rows, caption, "tbl-tested")
+
+
+def _pairs_of_graphs(results: Results) -> str:
+    header = ["dictionaries", "differ in", "matched", "cosine", *MATCHED.values()]
+    rows = []
+    for (a, b, differ), found in results.pairs.groupby(["a", "b", "differ"], sort=False):
+        entry = found.set_index(["measure", "null"])
+        row = [f"{a}, {b}", differ, count(entry["matched"].iloc[0]), number(entry["mean_cosine"].iloc[0])]
+        for measure in MATCHED:
+            nulls = [entry.loc[(measure, null), "null_mean"] for null in ("random", "frequency")]
+            value = entry.loc[(measure, "random"), "value"]
+            row.append(f"{number(value)} ({number(nulls[0])}, {number(nulls[1])})")
+        rows.append(row)
+    caption = (
+        "Graphs of dictionaries of one model on features matched by decoder cosine; in brackets the means over random"
+        " matchings, and over those among features of about equal top-k count"
+    )
+    if not rows:
+        rows = [["none"] + [""] * (len(header) - 1)]
+    return pipe_table(header, rows, caption, "tbl-pairs", 2)
 
 
 def _dip_cells(dip: dict[str, Any] | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coact.comparison import findings
+from coact.comparison import findings, nulls
 from coact.comparison.wording import (
     NOT_DEFINED,
     count,
@@ -63,6 +63,10 @@ def _settings(results: Results) -> dict[str, str]:
         "bos_sentence": _bos(graph["include_bos"]),
         "live_cutoff": number(graph["live_frequency"]),
         "null_sweeps": count(config["nulls"]["sweeps"]),
+        "null_sweeps_between": count(config["nulls"]["sweeps_between"]),
+        "permutations": count(config["comparison"]["permutations"]),
+        "null_replicates": plural(config["nulls"]["replicates"], "replicate"),
+        "fdr": percent(config["nulls"]["fdr"]),
         "bootstrap_samples": count(config["statistics"]["bootstrap"]),
         "interval_coverage": coverage(config["statistics"]["confidence"]),
         "listed_features": count(config["statistics"]["listed"]),
@@ -132,7 +136,25 @@ def _sentences(results: Results) -> dict[str, str]:
         "seed_pearson_sentence": findings.seeds_sentence(columns, pearson, "Pearson's r of live features"),
         "controls_sentence": findings.controls_sentence(columns, statistics),
         "quadrants_sentence": _quadrants(results),
+        **_null_sentences(results),
     }
+
+
+def _null_sentences(results: Results) -> dict[str, str]:
+    statistics = results.statistics
+    found = {
+        "nulls_conclusion": nulls.nulls_conclusion(results.columns, statistics),
+        "matched_sentence": nulls.matched_sentence(results.pairs),
+        "significance_sentence": nulls.significance_sentence(statistics),
+    }
+    names = {"pearson": "pearson's r of live features", "average_clustering": "clustering", "modularity": "modularity",
+             "assortativity": "assortativity"}  # fmt: skip
+    for statistic, name in names.items():
+        for null in nulls.NULL_NAMES:
+            found[f"{statistic}_{null}_sentence"] = nulls.null_sentence(statistics, statistic, name, null)
+    for null in nulls.NULL_NAMES:
+        found[f"edges_{null}_sentence"] = nulls.null_sentence(statistics, "edges", "the number of edges", null, count)
+    return found
 
 
 def _dead(results: Results) -> str:

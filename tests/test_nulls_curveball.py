@@ -10,8 +10,8 @@ from scipy.stats import chisquare
 
 from coact.errors import ConfigError
 from coact.graph.build import coactivation_graph, topk_sets
-from coact.graph.null import _draw_below, null_edges, resample_sets
 from coact.graph.pairs import TopkSets, count_members
+from coact.nulls.curveball import draw_below, null_edges, resample_sets
 from reference_graph import sparse_batch
 
 
@@ -114,7 +114,7 @@ def test_all_matrices_are_reached_alike(members):
 def test_bounded_draws_are_uniform():
     word, found = np.uint64(5), np.zeros(7, int)
     for _ in range(14_000):
-        word, drawn = _draw_below(np.uint64(word), 7)
+        word, drawn = draw_below(np.uint64(word), 7)
         found[drawn] += 1
     assert chisquare(found).pvalue > 1e-3
 
