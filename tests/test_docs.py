@@ -21,7 +21,6 @@ from coact.features.encode import encode_shard
 from coact.figures import FIGURES
 from coact.graph.build import coactivation_graph, node_table
 from coact.graph.measures import decoder_cosine, edge_measures
-from coact.graph.pairs import TopkSets, count_members, count_pairs
 from coact.graph.statistics import describe_graph
 from coact.nulls.significance import edge_significance
 from coact.sae.architectures import Architecture, ReLU
@@ -327,17 +326,11 @@ def test_the_model_example_works():
     assert not torch.equal(model.weight, before["weight"])
 
 
-def test_the_measure_example_works():
-    sets = TopkSets(np.array([0, 2, 4, 5]), np.array([0, 1, 0, 1, 1], np.int32))
-    found = example("def jaccard").jaccard(count_pairs(sets), count_members(sets, 2))
-    np.testing.assert_allclose(found, [2 / 3])
-
-
 def test_the_statistic_example_works():
-    assortativity = example("def assortativity").assortativity
-    # A star: ends of degree 3 meet ends of degree 1.
-    assert assortativity(np.array([0, 0, 0]), np.array([1, 2, 3]), 4) == pytest.approx(-1)
-    assert assortativity(np.array([0]), np.array([1]), 2) is None
+    diameter = example("def diameter").diameter
+    # A path of four nodes, and an edge apart.
+    assert diameter(np.array([0, 1, 2, 4]), np.array([1, 2, 3, 5]), 6) == 3
+    assert diameter(np.array([], int), np.array([], int), 0) is None
 
 
 def test_the_figure_and_the_report_example_work():

@@ -119,7 +119,7 @@ def test_the_summary_is_printed(tiny_study):
 
 
 def test_the_same_configuration_gives_the_same_bytes(tiny_copy):
-    pattern = "results/*/main/topk-x1-s0/*"
+    pattern = "results/*/main/topk-x1-s0/**/*"
     before = hashes(tiny_copy, pattern)
     done = snakemake(
         tiny_copy,

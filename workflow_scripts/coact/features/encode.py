@@ -34,13 +34,14 @@ def encode_shard(
     sae = sae.to(device)
     kept = np.ones(tokens, bool) if include_special else np.asarray(shard.documents[:tokens] >= 0)
     counts = np.zeros(tokens, np.int64)
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    indices, values = _Growing(np.int32), _Growing(np.float32)
     progress = Progress(tokens, "encode", "tokens")
     for start in range(0, tokens, CHUNK_ROWS):
         rows = start + np.flatnonzero(kept[start : start + CHUNK_ROWS])
         with torch.inference_mode():
             features = sae.encode_sparse(shard.rows(rows).to(device))
-        parts.append((features.indices.cpu().numpy(), features.values.cpu().numpy()))
+        indices.append(features.indices.cpu().numpy())
+        values.append(features.values.cpu().numpy())
         counts[rows] = features.indptr.diff().cpu().numpy()
         progress.update(min(CHUNK_ROWS, tokens - start))
     progress.close()
@@ -56,6 +57,29 @@ def encode_shard(
         writer.append("indptr", np.concatenate([[0], np.cumsum(counts)]))
         writer.append("kept", kept)
         writer.append("documents", np.asarray(shard.documents[:tokens]))
-        for indices, values in parts:
-            writer.append("indices", indices)
-            writer.append("values", values)
+        writer.append("indices", indices.array())
+        writer.append("values", values.array())
+
+
+class _Growing:
+    """An array that grows at its end.
+
+    Parts kept one by one would lie between the chunks' working memory, which could then not be used again.
+    """
+
+    def __init__(self, dtype: type) -> None:
+        self._room, self._size = np.empty(1 << 24, dtype), 0
+
+    def append(self, part: np.ndarray) -> None:
+        """Copy `part` to the end."""
+        size = self._size + len(part)
+        if size > len(self._room):
+            room = np.empty(max(size, 2 * len(self._room)), self._room.dtype)
+            room[: self._size] = self._room[: self._size]
+            self._room = room
+        self._room[self._size : size] = part
+        self._size = size
+
+    def array(self) -> np.ndarray:
+        """What was appended; a view."""
+        return self._room[: self._size]
