@@ -43,8 +43,8 @@ def test_the_conclusion_names_what_is_outside_everywhere():
 
 def test_a_statistic_is_told_with_its_places():
     text = null_sentence([entry(pearson=3.0), entry(pearson=0.0), entry()], "pearson", "pearson's r", "tokens")
-    assert text == ("Pearson's r is 0\N{EN DASH}3.00, under the null 1.50; it is above the interval in 1, below the"
-                    " interval in 1 and within the interval in 1.")  # fmt: skip
+    places = "it is above the interval in 1, below the interval in 1 and within the interval in 1."
+    assert text == f"Pearson's r is 0\N{EN DASH}3.00, under the null (tokens) 1.50; {places}"
 
 
 def test_tested_edges_are_told_in_shares():

@@ -70,7 +70,8 @@ def null_sentence(statistics: Statistics, statistic: str, name: str, null: str, 
     found = sides(statistics, statistic, null)
     places = [f"{word} the interval in {number_of}" for word, number_of in found.items() if number_of]
     where = f"; it is {listed(places)}" if places else ""
-    return sentence(f"{name} is {spread(observed, form)}, under the null {spread(mean, form)}{where}.")
+    under = f"under the null ({NULL_NAMES[null]}) {spread(mean, form)}"
+    return sentence(f"{name} is {spread(observed, form)}, {under}{where}.")
 
 
 def significance_sentence(statistics: Statistics) -> str:
