@@ -4,7 +4,9 @@ All run on the same random contexts, in turn. One bare pass ends at the hook poi
 `stop_at_layer`) at the end of its block; neither keeps anything. Capture also converts, writes and seals the shard.
 Prints tokens/s and the ratios of capture to both, as medians.
 
-    python benchmarks/benchmark_capture.py
+    python benchmarks/benchmark_capture.py [--d-model 512 --contexts 512]
+
+The wider the model, the less the same work for every captured number weighs against the pass.
 """
 
 import argparse
@@ -32,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contexts", type=int, default=2048, help="contexts of 128 tokens in a repetition")
+    parser.add_argument("--d-model", type=int, default=128, help="width of the 1-layer model; d_mlp is four times that")
     parser.add_argument("--repetitions", type=int, default=7, help="rounds")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
     parser.add_argument("--dtype", default="float16", choices=["float16", "bfloat16", "float32"])
@@ -52,7 +55,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_tokenizer(train_tokenizer(["a few words to learn from"], 300), Path(folder) / "tokenizer")
         tokenizer = load_tokenizer(Path(folder) / "tokenizer")
-        shape = {"layers": 1, "d_model": 128, "heads": 4, "d_mlp": 512, "activation": "relu"}
+        width = {"d_model": options.d_model, "d_mlp": 4 * options.d_model}
+        shape = {"layers": 1, "heads": 4, "activation": "relu", **width}
         model = new_gpt2(**shape, vocabulary=4096, context_length=128, seed=0, tokenizer=tokenizer)
         bridge = make_bridge(model, tokenizer, "benchmark")
 
@@ -77,7 +81,7 @@ def main() -> None:
                 run()
                 if repetition:  # the first round warms up
                     rates[name].append(contexts.size / (time.perf_counter() - start))
-    print(f"torch {torch.__version__}, {options.threads} threads, {contexts.size:,} tokens, {options.dtype}")
+    print(f"torch {torch.__version__}, {options.threads} threads, {contexts.size:,} tokens, {options.dtype}", width)
     for name, values in rates.items():
         print(f"{name:20} {statistics.median(values):12,.0f} tokens/s  ({min(values):,.0f} to {max(values):,.0f})")
     for name in list(ways)[:2]:

@@ -75,6 +75,13 @@ def test_a_stage_depends_on_all_that_its_rules_read(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_the_parameters_of_a_stage_are_in_the_configuration(stage):
+    # DVC refuses a stage whose parameter is not written down, a default or not.
+    declared = next(iter(STAGES[stage]["params"]))["config.yaml"] or []
+    assert set(declared) <= set(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_lists_the_parameters_of_its_rules(stage):
     text = rule_file(stage).read_text()
     declared = next(iter(STAGES[stage]["params"]))["config.yaml"]
