@@ -18,7 +18,7 @@ from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FIGURES
 from coact.models import MODEL_FILES
-from coact.study import check
+from coact.study import NULLS, check
 
 try:
     STUDY = check(complete(config))
@@ -47,7 +47,7 @@ wildcard_constraints:
     tokenizer=get_pattern(STUDY.tokenizers()),
     split="train|heldout",
     shard=r"\d{5}",
-    null=get_pattern(STUDY.nulls),
+    null=get_pattern(NULLS),
     part=r"\d+",
 
 
@@ -184,7 +184,7 @@ def get_null_statistics(wildcards):
     """Statistics of all replicates of all null models."""
     folder = f"results/graphs/{wildcards.model}/{wildcards.sae}/nulls"
     parts = range(len(STUDY.null_parts()))
-    return [f"{folder}/{null}-{part}/statistics.parquet" for null in STUDY.nulls for part in parts]
+    return [f"{folder}/{null}-{part}/statistics.parquet" for null in NULLS for part in parts]
 
 
 # --- SAEs and columns

@@ -1,6 +1,5 @@
 """The graph against its definition: the compiled code gives what the plain loop over tokens gives."""
 
-from collections.abc import Iterator
 from itertools import chain, pairwise
 
 import numba
@@ -18,14 +17,7 @@ from coact.graph.build import Graph, coactivation_graph, node_table, topk_sets
 from coact.graph.pairs import PairSums, PairTable, TopkSets, count_pairs, edges_of_sets
 from reference_graph import dense_rows, reference_graph, sparse_batch, top_features
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Thousands of tiny parallel sections on a busy machine wait for one another longer than they work."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_batch(seed: int, tokens: int, features: int, share: float, levels: int | None = None) -> SparseBatch:

@@ -61,12 +61,18 @@ def test_graphml_is_read_back(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["graph.graphml"]
 
 
-def test_graphml_of_random_graphs(tmp_path, monkeypatch):
-    monkeypatch.setattr("coact.graph.export.ROWS_AT_ONCE", 7)
+def random_graph():
+    """Nodes and edges of a graph of 30 features."""
     generator = np.random.default_rng(0)
     pairs = np.argwhere(np.triu(generator.random((30, 30)) < 0.2, 1)).astype(np.int32)
     nodes = pd.DataFrame({"feature": np.arange(30, dtype=np.int32), "strength": generator.random(30)})
     edges = pd.DataFrame({"source": pairs[:, 0], "target": pairs[:, 1], "weight": generator.random(len(pairs))})
+    return nodes, edges
+
+
+def test_graphml_of_random_graphs(tmp_path, monkeypatch):
+    monkeypatch.setattr("coact.graph.export.ROWS_AT_ONCE", 7)
+    nodes, edges = random_graph()
     write_graphml(nodes, edges, tmp_path / "graph.graphml", {})
     assert_same(nx.read_graphml(tmp_path / "graph.graphml", node_type=int), to_networkx(nodes, edges))
 
@@ -145,10 +151,7 @@ def test_gexf_carries_the_stamp(tmp_path):
 
 def test_gexf_of_random_graphs(tmp_path, monkeypatch):
     monkeypatch.setattr("coact.graph.export.ROWS_AT_ONCE", 7)
-    generator = np.random.default_rng(0)
-    pairs = np.argwhere(np.triu(generator.random((30, 30)) < 0.2, 1)).astype(np.int32)
-    nodes = pd.DataFrame({"feature": np.arange(30, dtype=np.int32), "strength": generator.random(30)})
-    edges = pd.DataFrame({"source": pairs[:, 0], "target": pairs[:, 1], "weight": generator.random(len(pairs))})
+    nodes, edges = random_graph()
     before = edges.copy()
     write_gexf(nodes, edges, tmp_path / "graph.gexf", {})
     assert_same(nx.read_gexf(tmp_path / "graph.gexf", node_type=int), labelled(to_networkx(nodes, edges)))

@@ -1,6 +1,5 @@
 """The null model: it keeps what it promises to keep, and reaches everything else alike."""
 
-from collections.abc import Iterator
 from itertools import combinations, product
 
 import numba
@@ -14,14 +13,7 @@ from coact.graph.pairs import TopkSets, count_members
 from coact.nulls.curveball import draw_below, null_edges, resample_sets
 from reference_graph import sparse_batch
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Thousands of tiny parallel sections on a busy machine wait for one another longer than they work."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def random_sets(seed: int, tokens: int, features: int, k: int) -> TopkSets:

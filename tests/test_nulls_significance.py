@@ -1,9 +1,7 @@
 """Significance of edges: moments against all families and replicates, tails against SciPy, calibration and recovery."""
 
-from collections.abc import Iterator
 from itertools import combinations, product
 
-import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,14 +17,7 @@ from coact.nulls.inclusion import _fill_joint, _inclusion, _tilt, fit_inclusion,
 from coact.nulls.significance import edge_significance
 from coact.nulls.tails import benjamini_hochberg, tail_probabilities
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Thousands of tiny parallel sections on a busy machine wait for one another longer than they work."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sets_of(members: list[tuple[int, ...]]) -> TopkSets:

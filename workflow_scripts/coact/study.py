@@ -14,6 +14,7 @@ from coact.errors import ConfigError
 
 SPLITS = ("train", "heldout")
 NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
+TESTED_NULLS = ("tokens", "documents")  # those that edges are tested under
 CORPUS_TOKENIZER = "corpus"
 
 
@@ -37,11 +38,6 @@ class Study:
     def frequency_split(self) -> str:
         """The other stream: tokens that the graph does not use."""
         return "heldout" if self.graph_split == "train" else "train"
-
-    @property
-    def nulls(self) -> list[str]:
-        """Names of the null models."""
-        return list(NULLS)
 
     def null_parts(self) -> list[int]:
         """Replicates of a null model in each of its jobs."""

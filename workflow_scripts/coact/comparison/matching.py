@@ -112,6 +112,7 @@ class _Sums:
         self.products = np.zeros((n_a, n_b))
 
     def add(self, number: int, a: SparseBatch, b: SparseBatch) -> None:
+        """Add the sums of two aligned batches; `number` names them in the error where their widths differ."""
         if (a.n_features, b.n_features) != self.products.shape:
             raise StudyError(
                 f"batch {number} has {a.n_features:,} and {b.n_features:,} features; expected "
@@ -121,11 +122,12 @@ class _Sums:
             values = batch.values.astype(np.float64)
             total += np.bincount(batch.indices, values, batch.n_features)
             square += np.bincount(batch.indices, values**2, batch.n_features)
-        columns = transpose(*_arrays(a), a.n_features)
-        _add_products(*columns, *_arrays(b), self.products)
+        columns = transpose(*a.arrays(), a.n_features)
+        _add_products(*columns, *b.arrays(), self.products)
         self.tokens += int(a.kept.sum())
 
     def correlations(self) -> np.ndarray:
+        """(D_a, D_b) float32, NaN where a feature does not vary."""
         n = max(self.tokens, 1)
         mean_a, mean_b = (total / n for total in self.totals)
         deviation_a, deviation_b = (
@@ -143,15 +145,6 @@ def _variance(square: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """NaN where a feature does not vary."""
     variance = square - mean**2
     return np.where(variance > ROUNDING * square, variance, np.nan)
-
-
-def _arrays(batch: SparseBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # One memory layout and one set of types: every other combination would be compiled anew.
-    return (
-        np.ascontiguousarray(batch.indptr, np.int64),
-        np.ascontiguousarray(batch.indices, np.int32),
-        np.ascontiguousarray(batch.values, np.float32),
-    )
 
 
 @njit(cache=True, parallel=True)

@@ -17,6 +17,7 @@ from coact.comparison.wording import (
     sentence,
     spread,
 )
+from coact.study import TESTED_NULLS
 
 Statistics = Sequence[dict[str, Any]]
 NULL_NAMES = {"tokens": "tokens", "documents": "within documents", "shift": "shifts within documents"}
@@ -76,9 +77,7 @@ def null_sentence(statistics: Statistics, statistic: str, name: str, null: str, 
 
 def significance_sentence(statistics: Statistics) -> str:
     """How many edges are more than chance under the two null models that are tested edge by edge."""
-    shares = {
-        null: [entry["tested"][null]["significant_share"] for entry in statistics] for null in ("tokens", "documents")
-    }
+    shares = {null: [entry["tested"][null]["significant_share"] for entry in statistics] for null in TESTED_NULLS}
     repelled = [entry["tested"]["tokens"]["repelled"] for entry in statistics]
     fdr = [entry["tested"]["fdr"] for entry in statistics]
     return (

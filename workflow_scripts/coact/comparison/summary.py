@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from coact.comparison.nulls import NULL_NAMES
+from coact.comparison.nulls import NULL_NAMES, SHOWN
 from coact.comparison.wording import count, defined, number, percent
+from coact.study import TESTED_NULLS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,8 +28,6 @@ GRAPH = (
     "isolated",
     "average_clustering",
 )
-NULLED = ("edges", "average_clustering", "modularity", "assortativity", "pearson")
-TESTED = ("tokens", "documents")
 CORRELATIONS = ("pearson", "spearman", "pearson_graph", "spearman_graph", "pearson_log")
 SCOPES = ("all", "live")
 TERMINAL_WIDTH = 120
@@ -61,7 +60,7 @@ def summarize(columns: Sequence[tuple[str, str, dict[str, Any], dict[str, Any]]]
         <statistic>_<scope> and <statistic>_<scope>_null for each descriptive statistic and correlation, and
         <correlation>_<scope>_low, _high (bounds of the interval) and _n; for live features <statistic>_live
         of modularity and assortativity, <statistic>_live_null_<null model>_mean, _low and _high of the statistics in
-        `NULLED`; significant_share_<null model> and repelled_<null model>. NaN means "not defined".
+        `SHOWN`; significant_share_<null model> and repelled_<null model>. NaN means "not defined".
     """
     return pd.DataFrame([_row(*column) for column in columns])
 
@@ -82,14 +81,14 @@ def _row(model: str, sae: str, evaluation: dict[str, Any], statistics: dict[str,
             row |= {f"{key}_{scope}_{part}": _number(found.get(part)) for part in ("low", "high", "n")}
             row[f"{key}_{scope}_null"] = _number(chance.get("value"))
     for key, found in statistics["nulls"]["live"].items():
-        if key in NULLED:
+        if key in SHOWN:
             for null in NULL_NAMES:
                 row |= {
                     f"{key}_live_null_{null}_{part}": _number(found[null][part]) for part in ("mean", "low", "high")
                 }
     for key in ("modularity", "assortativity"):
         row[f"{key}_live"] = _number(statistics["nulls"]["live"][key]["observed"])
-    for null in TESTED:
+    for null in TESTED_NULLS:
         row[f"significant_share_{null}"] = _number(statistics["tested"][null]["significant_share"])
         row[f"repelled_{null}"] = statistics["tested"][null]["repelled"]
     return row

@@ -30,6 +30,14 @@ class SparseBatch:
     kept: np.ndarray
     documents: np.ndarray
 
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """indptr, indices and values for compiled loops, in the one layout and types that these are compiled for."""
+        return (
+            np.ascontiguousarray(self.indptr, np.int64),
+            np.ascontiguousarray(self.indices, np.int32),
+            np.ascontiguousarray(self.values, np.float32),
+        )
+
 
 def read_batches(paths: Iterable[str | Path], batch_tokens: int) -> Iterator[SparseBatch]:
     """Read feature shards in order, as batches of `batch_tokens` tokens.

@@ -97,7 +97,7 @@ def coactivation_graph(batches: Iterable[SparseBatch], k: int) -> Graph:
 
 def topk_sets(batch: SparseBatch, k: int) -> TopkSets:
     """The k largest activations of every kept token of a batch; fewer where fewer are active."""
-    indptr, indices, values = _arrays(batch)
+    indptr, indices, values = batch.arrays()
     set_indptr = np.concatenate([[0], np.cumsum(np.minimum(np.diff(indptr), k))])
     set_indices = np.empty(set_indptr[-1], np.int32)
     select_topk(indptr, indices, values, k, set_indptr, set_indices)
@@ -107,7 +107,7 @@ def topk_sets(batch: SparseBatch, k: int) -> TopkSets:
 
 def batch_cosines(batch: SparseBatch, pairs: PairTable) -> PairTable:
     """`pairs` of one batch with one measure: count times the cosine of the two activation columns in the batch."""
-    indptr, indices, values = _arrays(batch)
+    indptr, indices, values = batch.arrays()
     bounds, rows, column_values = transpose(indptr, indices, values, batch.n_features)
     norms, lengths = squared_norms(bounds, column_values), np.diff(bounds)
     source, target = pairs.source, pairs.target
@@ -157,15 +157,6 @@ def node_table(graph: Graph, heldout_count: np.ndarray, heldout_tokens: int, liv
 
 def _share(count: np.ndarray, tokens: int) -> np.ndarray:
     return count / tokens if tokens else np.full(len(count), np.nan)
-
-
-def _arrays(batch: SparseBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # One memory layout and one set of types: every other combination would be compiled anew.
-    return (
-        np.ascontiguousarray(batch.indptr, np.int64),
-        np.ascontiguousarray(batch.indices, np.int32),
-        np.ascontiguousarray(batch.values, np.float32),
-    )
 
 
 def join_sets(parts: list[TopkSets]) -> TopkSets:

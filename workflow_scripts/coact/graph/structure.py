@@ -8,6 +8,7 @@ from typing import Any
 import igraph
 import numpy as np
 
+from coact.graph.centrality import assortativity
 from coact.graph.degree import degrees
 
 
@@ -24,8 +25,7 @@ def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> 
         (pairs of size and number of components of that size, largest first) and average_clustering (mean over all
         nodes of the local clustering coefficient of Watts and Strogatz 1998, Nature 393:440, taken as 0 for nodes
         with fewer than two neighbours, as networkx does).
-        assortativity is the Pearson correlation of the degrees at the two ends of an edge (Newman 2002, Physical Review
-        Letters 89:208701), None where all those degrees are equal.
+        assortativity is that of `coact.graph.centrality.assortativity`.
         Without a node the degrees, largest_component and average_clustering are None; below two nodes density is.
     """
     degree = degrees(source, target, n_nodes)
@@ -43,7 +43,7 @@ def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> 
         "isolated": int((degree == 0).sum()),
         "component_sizes": [[int(size), int(count)] for size, count in zip(sizes[::-1], how_many[::-1], strict=True)],
         "average_clustering": None,
-        "assortativity": None,
+        "assortativity": assortativity(source, target, n_nodes),
     }
     if n_nodes:
         found["mean_degree"] = 2 * len(source) / n_nodes
@@ -51,7 +51,4 @@ def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> 
         found["max_degree"] = int(degree.max())
         found["largest_component"] = int(sizes[-1])
         found["average_clustering"] = float(graph.transitivity_avglocal_undirected(mode="zero"))
-    assortativity = graph.assortativity_degree(directed=False)
-    if len(source) and np.isfinite(assortativity):
-        found["assortativity"] = float(assortativity)
     return found

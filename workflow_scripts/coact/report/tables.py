@@ -8,6 +8,7 @@ from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.wording import NOT_DEFINED, count, estimate, number, p_value, percent
 from coact.report.markup import code_block, pipe_table
 from coact.report.results import Results
+from coact.study import TESTED_NULLS
 
 SIZES_SHOWN = 4
 DIGEST_SHOWN = 16
@@ -238,13 +239,13 @@ def _nulls(results: Results) -> str:
 
 def _tested(results: Results) -> str:
     header = ["dictionary", "edges"]
-    header += [f"{what}, {null}" for null in ("tokens", "documents") for what in ("significant", "share", "repelled")]
+    header += [f"{what}, {null}" for null in TESTED_NULLS for what in ("significant", "share", "repelled")]
     rows = []
     for name, _, entry in _pairs(results):
         tested = entry["tested"]
         cells = [
             cell
-            for null in ("tokens", "documents")
+            for null in TESTED_NULLS
             for cell in (
                 count(tested[null]["significant"]),
                 percent(tested[null]["significant_share"]),
