@@ -1,8 +1,9 @@
 """Capture of activations against the bare forward pass to the same layer.
 
-All run on the same random contexts, in turn. One bare pass ends at the hook point, the other (TransformerLens's own
-`stop_at_layer`) at the end of its block; neither keeps anything. Capture also converts, writes and seals the shard.
-Prints tokens/s and the ratios of capture to both, as medians.
+All run on the same random contexts, in turn. One bare pass runs the hooked layer (TransformerLens's own
+`stop_at_layer`), the other ends at the hook point inside it; neither keeps anything. Capture also checks, converts,
+writes and seals the shard. The model has a second layer, since after the last one `stop_at_layer` goes on to the
+logits. Prints tokens/s and the ratios of capture to both, as medians.
 
     python benchmarks/benchmark_capture.py [--d-model 512 --contexts 512]
 
@@ -34,7 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contexts", type=int, default=2048, help="contexts of 128 tokens in a repetition")
-    parser.add_argument("--d-model", type=int, default=128, help="width of the 1-layer model; d_mlp is four times that")
+    parser.add_argument("--d-model", type=int, default=128, help="width of the model; d_mlp is four times that")
     parser.add_argument("--repetitions", type=int, default=7, help="rounds")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
     parser.add_argument("--dtype", default="float16", choices=["float16", "bfloat16", "float32"])
@@ -54,9 +55,10 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         save_tokenizer(train_tokenizer(["a few words to learn from"], 300), Path(folder) / "tokenizer")
+        shard = Path(folder) / "shard.safetensors"
         tokenizer = load_tokenizer(Path(folder) / "tokenizer")
         width = {"d_model": options.d_model, "d_mlp": 4 * options.d_model}
-        shape = {"layers": 1, "heads": 4, "activation": "relu", **width}
+        shape = {"layers": 2, "heads": 4, "activation": "relu", **width}
         model = new_gpt2(**shape, vocabulary=4096, context_length=128, seed=0, tokenizer=tokenizer)
         bridge = make_bridge(model, tokenizer, "benchmark")
 
@@ -71,12 +73,13 @@ def main() -> None:
                     bridge(batch, return_type=None, stop_at_layer=1)
 
         def captured() -> None:
-            capture(bridge, HOOK, arrays, options.dtype, 64, Path(folder) / "shard.safetensors", {})
+            capture(bridge, HOOK, arrays, options.dtype, 64, shard, {})
 
-        ways = {"bare, to the hook": bare, "bare, to the block": block, "capture": captured}
+        ways = {"bare, the layer": block, "bare, to the hook": bare, "capture": captured}
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for repetition in range(options.repetitions + 1):
             for name, run in ways.items():
+                shard.unlink(missing_ok=True)  # to free the blocks of an old file takes its time too
                 start = time.perf_counter()
                 run()
                 if repetition:  # the first round warms up

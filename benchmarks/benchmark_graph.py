@@ -38,11 +38,13 @@ sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
 from coact.features.batches import SparseBatch  # noqa: E402
 from coact.graph.build import coactivation_graph  # noqa: E402
+from coact.jobs import keep_memory  # noqa: E402
 from coact.nulls.curveball import resample_sets  # noqa: E402
 from reference_graph import dense_rows, loop_over_tokens  # noqa: E402
 
 LARGEST_FREQUENCY = 0.5
 ZIPF_OFFSET = 20
+PAUSE = 0.5  # seconds; PyTorch's threads go on spinning for a while after their work
 
 
 def synthetic_batch(tokens: int, features: int, l0: float, seed: int) -> SparseBatch:
@@ -113,6 +115,7 @@ def measure(ways: dict[str, tuple[int, Callable[[], object]]], repetitions: int)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions):
         for name, (tokens, work) in ways.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             work()
             rates[name].append(tokens / (time.perf_counter() - start))
@@ -154,6 +157,7 @@ def main() -> None:
     parser.add_argument("--gram-tokens", type=int, default=512, help="tokens that the dense Gram matrix is timed on")
     parser.add_argument("--sweeps", type=int, default=5, help="sweeps of the null model")
     options = parser.parse_args()
+    keep_memory()  # as every job does
     torch.set_num_threads(options.threads)
     numba.set_num_threads(options.threads)
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "torch"))

@@ -166,7 +166,7 @@ def _range(node: Node, schema: Node) -> str:
     for key, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"),
                       ("exclusiveMaximum", "below")):  # fmt: skip
         if key in node:
-            parts.append(f"{word} {node[key]:g}")
+            parts.append(f"{word} {node[key]:.15g}")
     if "pattern" in node:
         parts.append(f"matches `{node['pattern']}`")
     if node.get("minLength"):

@@ -18,7 +18,7 @@ from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FIGURES
 from coact.models import MODEL_FILES
-from coact.study import NULLS, check
+from coact.study import NULLS, TESTED_NULLS, check
 
 try:
     STUDY = check(complete(config))
@@ -125,6 +125,11 @@ def get_heldout_tokens(wildcards):
     return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/heldout.safetensors"
 
 
+def get_graph_tokens(wildcards):
+    """The stream, in a model's tokens, whose first batches the graph is built from."""
+    return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/{STUDY.graph_split}.safetensors"
+
+
 # --- activations and features
 
 
@@ -169,10 +174,40 @@ def get_graph_features(wildcards):
     return get_shards("features", column, split, STUDY.encoded_tokens(split))
 
 
+def get_counted_features(wildcards):
+    """The feature shard that pairs are counted in."""
+    return f"results/features/{wildcards.model}/{wildcards.sae}/{STUDY.graph_split}-{wildcards.shard}.safetensors"
+
+
+def get_first_batch(wildcards):
+    """Number of the first batch of a shard."""
+    return get_shard_start(wildcards) // STUDY.batch_tokens
+
+
+def get_counts(wildcards):
+    """What was counted in each shard of the graph's stream."""
+    shards = range(len(STUDY.encoded_tokens(STUDY.graph_split)))
+    return [f"results/graphs/{wildcards.model}/{wildcards.sae}/counts/{shard:05d}.safetensors" for shard in shards]
+
+
 def get_frequency_features(wildcards):
     """Feature shards, not used for the graph, that frequencies are counted on."""
     column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.frequency_split
     return get_shards("features", column, split, STUDY.encoded_tokens(split))
+
+
+def get_compared_features():
+    """Feature shards of all columns, of tokens not used for the graph; equally many of each."""
+    split = STUDY.frequency_split
+    sizes = STUDY.encoded_tokens(split)
+    return [path for model, sae in STUDY.columns() for path in get_shards("features", f"{model}/{sae}", split, sizes)]
+
+
+def get_comparison_memory(wildcards):
+    """Megabytes for the comparison: 20 bytes for every pair of features of the two largest dictionaries it takes."""
+    most = CONFIG["comparison"]["most_pairs"]
+    sizes = [STUDY.features_of(model, sae) or most for model, sae in STUDY.columns()]
+    return 4000 + min(max(sizes) ** 2, most) * 20 // 10**6
 
 
 def get_replicates(wildcards):
@@ -180,11 +215,20 @@ def get_replicates(wildcards):
     return STUDY.null_parts()[int(wildcards.part)]
 
 
+def get_null_tables(wildcards, nulls, table):
+    """A table of every job of null models."""
+    folder = f"results/graphs/{wildcards.model}/{wildcards.sae}/nulls"
+    return [f"{folder}/{null}-{part}/{table}.parquet" for null in nulls for part in range(len(STUDY.null_parts()))]
+
+
 def get_null_statistics(wildcards):
     """Statistics of all replicates of all null models."""
-    folder = f"results/graphs/{wildcards.model}/{wildcards.sae}/nulls"
-    parts = range(len(STUDY.null_parts()))
-    return [f"{folder}/{null}-{part}/statistics.parquet" for null in NULLS for part in parts]
+    return get_null_tables(wildcards, NULLS, "statistics")
+
+
+def get_null_nodes(wildcards):
+    """Degrees in all replicates of the null models that single features are held against."""
+    return get_null_tables(wildcards, TESTED_NULLS, "nodes")
 
 
 # --- SAEs and columns

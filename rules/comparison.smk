@@ -1,8 +1,10 @@
 # All columns in, the study's summary out.
 #   in:  results/saes/{model}/{sae}/evaluation.json, results/graphs/{model}/{sae}/statistics.json
-#   out: results/comparison/summary.parquet   one row per column
-#        results/metrics.json                 headline numbers, one flat level per column
-#        results/comparison/pairs.parquet     graphs of dictionaries of one model, matched feature by feature
+#        graphs, decoders and feature shards of all columns
+#   out: results/comparison/summary.parquet        one row per column
+#        results/metrics.json                      headline numbers, one flat level per column
+#        results/comparison/pairs.parquet          graphs of two dictionaries, matched feature by feature
+#        results/comparison/best_matches.parquet   features of a dictionary and their best matches in another
 
 
 rule summarize_study:
@@ -37,9 +39,11 @@ rule compare_graphs:
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
         communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),
         weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
+        features=get_compared_features(),
         code=get_code("compare_graphs"),
     output:
         pairs="results/comparison/pairs.parquet",
+        best="results/comparison/best_matches.parquet",
     log:
         "logs/compare_graphs.log",
     benchmark:
@@ -48,19 +52,21 @@ rule compare_graphs:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=get_comparison_memory,
+        runtime=240,
     params:
         columns=get_column_records(),
+        shards=len(STUDY.encoded_tokens(STUDY.frequency_split)),
         comparison=CONFIG["comparison"],
     message:
-        "Compare the graphs of dictionaries of one model"
+        "Compare dictionaries feature by feature"
     script:
         "../workflow_scripts/compare_graphs.py"
 
 
 rule all_comparison:
     input:
+        "results/comparison/best_matches.parquet",
         "results/comparison/pairs.parquet",
         "results/comparison/summary.parquet",
         "results/metrics.json",

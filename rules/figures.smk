@@ -154,6 +154,96 @@ rule plot_null_comparison:
         "../workflow_scripts/plot_null_comparison.py"
 
 
+rule plot_saturation:
+    input:
+        sensitivity=get_columns("results/graphs/{model}/{sae}/sensitivity.parquet"),
+        code=get_code("plot_saturation"),
+    output:
+        svg="results/figures/saturation.svg",
+        png="results/figures/saturation.png",
+        csv="results/figures/saturation.csv",
+        caption="results/figures/saturation.json",
+    log:
+        "logs/plot_saturation.log",
+    benchmark:
+        "logs/plot_saturation.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        k=CONFIG["graph"]["k"],
+        include_bos=CONFIG["graph"]["include_bos"],
+    message:
+        "Plot the graphs against the number of batches"
+    script:
+        "../workflow_scripts/plot_saturation.py"
+
+
+rule plot_sensitivity:
+    input:
+        sensitivity=get_columns("results/graphs/{model}/{sae}/sensitivity.parquet"),
+        code=get_code("plot_sensitivity"),
+    output:
+        svg="results/figures/sensitivity.svg",
+        png="results/figures/sensitivity.png",
+        csv="results/figures/sensitivity.csv",
+        caption="results/figures/sensitivity.json",
+    log:
+        "logs/plot_sensitivity.log",
+    benchmark:
+        "logs/plot_sensitivity.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        k=CONFIG["graph"]["k"],
+        include_bos=CONFIG["graph"]["include_bos"],
+    message:
+        "Plot the graphs by sets and special positions"
+    script:
+        "../workflow_scripts/plot_sensitivity.py"
+
+
+rule plot_rarefied_degree:
+    input:
+        rarefaction=get_columns("results/graphs/{model}/{sae}/rarefaction.parquet"),
+        code=get_code("plot_rarefied_degree"),
+    output:
+        svg="results/figures/rarefied_degree.svg",
+        png="results/figures/rarefied_degree.png",
+        csv="results/figures/rarefied_degree.csv",
+        caption="results/figures/rarefied_degree.json",
+    log:
+        "logs/plot_rarefied_degree.log",
+    benchmark:
+        "logs/plot_rarefied_degree.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+        rarefaction_tokens=CONFIG["sensitivity"]["rarefaction_tokens"],
+        intervals={key: CONFIG["statistics"][key] for key in ("bootstrap", "confidence", "seed")},
+    message:
+        "Plot degree at an equal number of tokens"
+    script:
+        "../workflow_scripts/plot_rarefied_degree.py"
+
+
 rule plot_sae_loss_sparsity:
     input:
         histories=get_columns("results/saes/{model}/{sae}/history.parquet"),

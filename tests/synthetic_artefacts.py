@@ -12,8 +12,10 @@ from coact.config import complete
 from coact.figures import FIGURES
 from coact.figures.save import words
 from coact.report import Results
-from coact.report.tables import COMPARED
-from coact.study import Study, check
+from coact.report.tables import COMPARED, RESAMPLED
+from coact.study import TESTED_NULLS, Study, check
+from synthetic_pairs import make_best, make_pairs
+from synthetic_sensitivity import make_rarefaction, make_sensitivity
 
 PLAN = [
     Column("main", "topk-x4-s0", False, 4, "topk"),
@@ -44,6 +46,8 @@ class Artefacts:
     edges: pd.DataFrame
     history: pd.DataFrame
     density: pd.DataFrame
+    sensitivity: pd.DataFrame
+    rarefaction: pd.DataFrame
 
 
 def make_columns(number: int, features: int = 512) -> list[Artefacts]:
@@ -90,6 +94,8 @@ def make_column(column: Column, features: int = 512, seed: int = 0) -> Artefacts
         table,
         _history(column, rng),
         density,
+        make_sensitivity(nodes, null_nodes),
+        make_rarefaction(nodes, null_nodes, seed=seed),
     )
 
 
@@ -144,13 +150,16 @@ def _statistics(
     column: Column, nodes: pd.DataFrame, null_nodes: pd.DataFrame, edges: int, null_edges: int
 ) -> dict[str, Any]:
     null = nodes.assign(degree=null_nodes["degree"])
+    observed = _described(nodes, edges, 0.31)
     return {
         "model": column.model,
         "sae": column.sae,
         "k": 4,
         "batches": 50,
         "tokens": GRAPH_TOKENS,
-        "observed": _described(nodes, edges, 0.31),
+        "documents": 1234,
+        "longest_document": GRAPH_TOKENS // 10,
+        "observed": observed,
         "null": _described(null, null_edges, 0.22),
         "nulls": {scope: compared(edges, null_edges) for scope in ("all", "live")},
         "tested": {
@@ -159,16 +168,68 @@ def _statistics(
             "tokens": {"significant": edges // 2, "significant_share": 0.5, "repelled": 1234},
             "documents": {"significant": edges // 4, "significant_share": 0.25, "repelled": 567},
         },
+        "corrected": {null: corrected(observed["quadrants"]) for null in TESTED_NULLS},
+        "listed_features": listed_features(observed["quadrants"]),
     }
+
+
+def corrected(quadrants: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Odd quadrants beside a null model: the first feature of each remains."""
+    beside = {
+        name: [
+            {"feature": odd["feature"], "degree": odd["degree"], "mean": 80.0, "sd": 2.0, "score": -1.2, "rank": 0.1}
+            for odd in records
+        ]
+        for name, records in quadrants.items()
+    }
+    return {
+        "ranked": 400,
+        "n_below": 390,
+        "n_above": 0,
+        "below": beside["low_degree_high_frequency"],
+        "above": [],
+        **{
+            name: {
+                "listed": len(records),
+                "settled": 0,
+                "remain": min(len(records), 1),
+                "features": [{**record, "remains": place == 0} for place, record in enumerate(records)],
+            }
+            for name, records in beside.items()
+        },
+    }
+
+
+def listed_features(quadrants: dict[str, list[dict[str, Any]]], token: str = " the") -> list[dict[str, Any]]:
+    """What the features of the quadrants are active on."""
+    return [
+        {
+            "feature": feature,
+            "active": 1000,
+            "chosen": 10,
+            "labels": [{"label": "docstrings", "share": 0.7, "corpus_share": 0.69}],
+            "tokens": [{"token": token, "share": 0.6}, {"token": "\n", "share": 0.1}],
+        }
+        for feature in sorted({odd["feature"] for records in quadrants.values() for odd in records})
+    ]
 
 
 def compared(edges: int, null_edges: int) -> dict[str, Any]:
     """Statistics beside three null models: the observed values lie above, below and within."""
-    means = dict.fromkeys(COMPARED, 0.1) | {"edges": null_edges, "pearson": 0.7, "components": 3, "communities": 9}
-    observed = dict.fromkeys(COMPARED, 0.31) | {"edges": edges, "pearson": 0.705, "components": 3, "communities": 4}
+    names = COMPARED | RESAMPLED
+    means = dict.fromkeys(names, 0.1) | {"edges": null_edges, "pearson": 0.7, "components": 3, "communities": 9}
+    observed = dict.fromkeys(names, 0.31) | {"edges": edges, "pearson": 0.705, "components": 3, "communities": 4}
     return {
         name: {
             "observed": observed[name],
+            "observed_interval": {
+                "low": 0.9 * observed[name],
+                "high": 1.05 * observed[name],
+                "sd": 0.04 * observed[name],
+                "samples": 200,
+            }
+            if name in RESAMPLED
+            else None,
             **{
                 null: {"mean": mean, "sd": 0.01 * mean, "low": 0.97 * mean, "high": 1.03 * mean, "replicates": 5}
                 for null in NULL_NAMES
@@ -176,26 +237,6 @@ def compared(edges: int, null_edges: int) -> dict[str, Any]:
         }
         for name, mean in means.items()
     }
-
-
-def make_pairs(columns: list[Artefacts]) -> pd.DataFrame:
-    """Comparisons of the first column's graph with the others'."""
-    numbers = {
-        "null_low": 0.1,
-        "null_high": 0.3,
-        "matched": 200.0,
-        "mean_cosine": 0.6,
-        "edges_a": 900.0,
-        "edges_b": 800.0,
-    }
-    rows = [
-        {"a": columns[0].column.name, "b": other.column.name, "differ": differ, "measure": measure, "null": null,
-         "value": 0.4, "null_mean": mean, "p": 0.005, **numbers}
-        for other, differ in zip(columns[1:], ("seed", "width", "recipe"), strict=False)
-        for measure in ("edge_jaccard", "degree_spearman", "weight_spearman_common", "community_ami")
-        for null, mean in (("random", 0.1), ("frequency", 0.2))
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["a", "b", "differ", "measure", "null", "value", "null_mean", "p", *numbers])
 
 
 def _described(nodes: pd.DataFrame, edges: int, clustering: float) -> dict[str, Any]:
@@ -318,7 +359,10 @@ def make_results(number: int, captions: dict[str, dict[str, str]] | None = None,
             columns=[entry.column for entry in columns],
             evaluations=[entry.evaluation for entry in columns],
             statistics=[entry.statistics for entry in columns],
-            pairs=make_pairs(columns),
+            sensitivity=[entry.sensitivity for entry in columns],
+            rarefaction=[entry.rarefaction for entry in columns],
+            pairs=make_pairs([entry.column for entry in columns]),
+            best=make_best([entry.column for entry in columns]),
             models=make_models(),
             corpus=make_corpus(),
             tokens={"corpus": make_tokens()},

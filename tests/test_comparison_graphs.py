@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, pearsonr, spearmanr
+from scipy.stats import binom, pearsonr, rankdata, spearmanr
 from sklearn.metrics import adjusted_mutual_info_score
 
-from coact.comparison.graphs import _adjusted_information, _permute_within, _quantile_bins, compare_graphs
+from coact.comparison.graphs import _permute_within, _quantile_bins, compare_graphs
+from coact.comparison.measures import adjusted_information, mean_ranks
 from coact.errors import ConfigError, StudyError
 
 MEASURES = {
@@ -267,7 +268,7 @@ def test_bins_are_deciles():
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 6)), max_size=40))
 def test_mutual_information_as_scikit_learn(labels):
     one, other = (np.array([label[side] for label in labels], int) for side in (0, 1))
-    found = _adjusted_information(one, other)
+    found = adjusted_information(one, other)
     both = (one >= 0) & (other >= 0)
     classes = [len(set(x[both])) for x in (one, other)]
     if min(classes) < 2 or classes[0] == classes[1] == both.sum():
@@ -276,11 +277,17 @@ def test_mutual_information_as_scikit_learn(labels):
         assert found == pytest.approx(adjusted_mutual_info_score(one[both], other[both]), abs=1e-9)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=30))
+def test_ranks_as_scipy(groups):
+    np.testing.assert_array_equal(mean_ranks(np.array(groups, int), 7), rankdata(groups))
+
+
 def test_mutual_information_of_many_items():
     generator = np.random.default_rng(0)
     one = (generator.pareto(1, 3000) % 200).astype(int)
     other = np.where(generator.random(3000) < 0.5, one, generator.integers(0, 300, 3000))
-    assert _adjusted_information(one, other) == pytest.approx(adjusted_mutual_info_score(one, other), abs=1e-9)
+    assert adjusted_information(one, other) == pytest.approx(adjusted_mutual_info_score(one, other), abs=1e-9)
 
 
 def test_same_seed_same_figures():

@@ -1,14 +1,14 @@
 """What sentences say of the graphs beside their null models."""
 
-import pandas as pd
-
 from coact.comparison.columns import Column
 from coact.comparison.nulls import (
     NULL_NAMES,
     SHOWN,
-    matched_sentence,
+    documents_sentence,
+    modes_sentence,
     null_sentence,
     nulls_conclusion,
+    resampled_sentence,
     side,
     sides,
     significance_sentence,
@@ -18,7 +18,11 @@ COLUMN = Column("main", "topk-x1-s0", False, 1.0, "topk")
 
 
 def beside(value, low=1.0, high=2.0):
-    return {"observed": value, **{null: {"mean": 1.5, "low": low, "high": high} for null in NULL_NAMES}}
+    return {
+        "observed": value,
+        "observed_interval": None,
+        **{null: {"mean": 1.5, "low": low, "high": high} for null in NULL_NAMES},
+    }
 
 
 def entry(**values):
@@ -56,16 +60,33 @@ def test_tested_edges_are_told_in_shares():
     assert text.endswith("7 pairs share fewer tokens than by chance.")
 
 
-def test_seeds_are_told_beside_the_matching_within_frequencies():
-    rows = [
-        ("seed", "edge_jaccard", "random", 0.4, 0.1, 0.01),
-        ("seed", "edge_jaccard", "frequency", 0.4, 0.3, 0.02),
-        ("seed", "community_ami", "frequency", 0.6, 0.2, 0.01),
-        ("width", "edge_jaccard", "frequency", 0.9, 0.1, 0.01),
-    ]
-    pairs = pd.DataFrame(rows, columns=["differ", "measure", "null", "value", "null_mean", "p"])
-    text = matched_sentence(pairs)
-    assert "40.0% of the edges" in text
-    assert "30.0% (p 0.0200)" in text
-    assert "AMI of 0.600, against 0.200 (p 0.0100)" in text
-    assert matched_sentence(pairs[pairs["differ"] == "width"]).endswith("is not defined here.")
+def modes(dip, gain):
+    return {"nulls": {"live": {"dip_log_degree": beside(dip), "bic_gain_log_degree": beside(gain)}}}
+
+
+def test_modes_are_more_than_the_margins_where_both_measures_are_above():
+    text = modes_sentence([modes(3.0, 3.0), modes(0.5, 3.0)])
+    assert "in 1 of 2 dictionaries (null: tokens)" in text
+    assert text.endswith("by one of them alone in 1, 1 and 1.")
+    assert modes_sentence([modes(3.0, 3.0)]).endswith("the one dictionary (null: shifts within documents).")
+    assert modes_sentence([modes(1.5, 0.5)]).endswith("no evidence of anything but the margins.")
+    assert "is not defined" in modes_sentence([modes(None, 0.5)])
+    assert "is not defined" in modes_sentence([])
+
+
+def test_intervals_over_documents_are_held_against_the_nulls():
+    def resampled(value, low, high):
+        return {**beside(value), "observed_interval": {"low": low, "high": high}}
+
+    one = entry() | {"tokens": 200, "documents": 7, "longest_document": 50}
+    one["nulls"]["live"]["edges"] = resampled(3.0, 2.5, 3.5)  # the nulls' mean is 1.5
+    one["nulls"]["live"]["pearson"] = resampled(1.6, 1.4, 1.8)
+    text = resampled_sentence([one, entry()])
+    assert text.endswith(
+        "observed number of edges in the one dictionary and correlation of degree and frequency in no dictionary."
+    )
+    assert "is not defined" in resampled_sentence([entry()])
+    assert documents_sentence([one]).startswith(
+        "The tokens of a graph come from 7 documents, the longest of which holds"
+    )
+    assert "25.0% of them" in documents_sentence([one])

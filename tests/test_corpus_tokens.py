@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from coact.artefacts import write_tensors
 from coact.corpus import tokens as tokens_module
-from coact.corpus.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
+from coact.corpus.tokenizer import load_tokenizer, save_tokenizer, spell_tokens, train_tokenizer
 from coact.corpus.tokens import open_tokens, save_tokens, tokenize
 from coact.errors import ArtefactError, ConfigError
 
@@ -217,3 +217,20 @@ def test_streams_are_stored_and_checked(tmp_path):
     write_tensors({"tokens": stream.tokens}, tmp_path / "other.safetensors", {})
     with pytest.raises(ArtefactError, match=r"other\.safetensors: not a token stream \(it holds tokens\)"):
         open_tokens(tmp_path / "other.safetensors")
+
+
+def test_tokens_are_spelled_one_by_one(tmp_path):
+    save_tokenizer(WORDS, tmp_path)
+    path = tmp_path / "tokenizer.json"
+    tokens = WORDS(" the")["input_ids"] + ids("é") + ids("\n") + [BOS]
+    assert spell_tokens(path, tokens) == [" the", "\\xc3", "\\xa9", "\n", "<|bos|>"]
+    assert spell_tokens(path, []) == []
+    # Every byte by itself, in the order of its value where it is no character.
+    spelled = spell_tokens(path, range(3, 259))
+    assert len(set(spelled)) == 256
+    assert sum(text.startswith("\\x") for text in spelled) == 128
+
+
+def test_a_file_without_a_tokenizer_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing\.json: the tokenizer cannot be opened"):
+        spell_tokens(tmp_path / "nothing.json", [1])

@@ -13,6 +13,7 @@ import yaml
 import coact.corpus.sources as sources
 from coact import __version__
 from coact.artefacts import open_tensors
+from coact.comparison.pairs import BEST_COLUMNS, PAIR_COLUMNS
 from coact.comparison.summary import CORRELATIONS, summarize
 from coact.config import load_schema
 from coact.corpus.collect import collect
@@ -22,10 +23,12 @@ from coact.figures import FIGURES
 from coact.graph.build import coactivation_graph, node_table
 from coact.graph.measures import decoder_cosine, edge_measures
 from coact.graph.statistics import describe_graph
+from coact.nulls.proportion import degree_table
 from coact.nulls.significance import edge_significance
 from coact.sae.architectures import Architecture, ReLU
 from coact.sae.evaluate import density, evaluation, reconstruction
 from coact.sae.train import HISTORY_COLUMNS
+from coact.study import TESTED_NULLS
 from conftest import ROOT
 from reference_graph import sparse_batch
 from synthetic_artefacts import make_columns
@@ -203,11 +206,11 @@ def graph():
 
 def test_the_graph_is_as_documented(graph):
     folder = "results/graphs/{model}/{sae}"
-    nodes = node_table(graph, graph.active_count, graph.n_tokens, 0.0)
-    tested = [edge_significance(graph.sets, graph.edges, graph.n_features, 0.05, groups)[0]
+    nodes = node_table(graph.counts, graph.edges, graph.counts.active, graph.counts.n_tokens, 0.0)
+    tested = [edge_significance(graph.sets, graph.edges, graph.counts.n_features, 0.05, groups)[0]
               for groups in (None, graph.documents)]  # fmt: skip
-    measures = edge_measures(graph.edges, graph.topk_count, graph.n_tokens)
-    measures["decoder_cosine"] = decoder_cosine(graph.edges, np.eye(graph.n_features, dtype=np.float32))
+    measures = edge_measures(graph.edges, graph.counts.members, graph.counts.n_tokens)
+    measures["decoder_cosine"] = decoder_cosine(graph.edges, np.eye(graph.counts.n_features, dtype=np.float32))
     edges = pd.concat([graph.edges, measures, tested[0], tested[1].add_suffix("_documents")], axis=1)
     assert frame_types(edges) == table(f"{folder}/edges.parquet")
     assert frame_types(nodes) == table(f"{folder}/nodes.parquet")
@@ -218,6 +221,26 @@ def test_the_graph_is_as_documented(graph):
     assert set(found["all"]) == set(found["live"]) == set(documented)
     for name in found["quadrants"]:
         assert f"`{name}`" in section(f"{folder}/statistics.json")
+
+
+def test_degrees_beside_their_nulls_are_as_documented():
+    nodes = make_columns(1, features=64)[0].nodes.astype({"feature": np.int32, "degree": np.int64})
+    part = nodes[["feature", "degree"]].assign(
+        degree_sum=nodes["degree"], degree_squares=nodes["degree"] ** 2, replicates=1
+    )
+    found = degree_table(nodes, [part.assign(null=null) for null in TESTED_NULLS])
+    assert frame_types(found) == table("results/graphs/{model}/{sae}/degree_null.parquet")
+
+
+def test_every_key_of_the_statistics_is_documented():
+    text = section("results/graphs/{model}/{sae}/statistics.json")
+    entry = make_columns(1)[0].statistics
+    corrected, listed = entry["corrected"]["tokens"], entry["listed_features"][0]
+    keys = {*entry, *corrected, *corrected["below"][0], *corrected["low_degree_high_frequency"], *listed}
+    keys |= {*corrected["low_degree_high_frequency"]["features"][0], *listed["labels"][0], *listed["tokens"][0]}
+    keys |= {*entry["nulls"]["live"]["edges"]["observed_interval"], "observed_interval"}
+    for key in sorted(keys):
+        assert f"`{key}`" in text, key
 
 
 def test_correlations_are_defined():
@@ -266,6 +289,11 @@ def test_the_summary_is_as_documented():
             name = re.sub(r"_(tokens|documents)$", "_<null model>", name)
         name = re.sub(r"_(all|live)(_null|_low|_high|_n)?(_(tokens|documents|shift)_(mean|low|high))?$", "", name)
         assert f"`{name}`" in TEXTS["artefacts.md"] or f"`{name}_live`" in TEXTS["artefacts.md"], name
+
+
+def test_comparisons_are_as_documented():
+    assert set(table("results/comparison/pairs.parquet")) == set(PAIR_COLUMNS)
+    assert set(table("results/comparison/best_matches.parquet")) == set(BEST_COLUMNS)
 
 
 def test_versions_agree():

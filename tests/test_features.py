@@ -61,3 +61,15 @@ def test_a_shard_of_broken_batches_is_refused(shard, tmp_path):
     encode_shard(random_sae("relu"), shard, 60, False, tmp_path / "f", {})
     with pytest.raises(ArtefactError, match="60 tokens are not a whole number of batches of 16 tokens"):
         list(read_batches([tmp_path / "f"], 16))
+
+
+@pytest.mark.parametrize("include_special", [False, True])
+def test_special_positions_can_be_kept_or_left_out_of_any_shard(shard, tmp_path, include_special):
+    sae = random_sae("relu")
+    for name, kept in (("with", True), ("without", False)):
+        encode_shard(sae, shard, 60, kept, tmp_path / name, {})
+    one, other = (list(read_batches([tmp_path / name], 20, include_special)) for name in ("with", "without"))
+    np.testing.assert_array_equal(to_dense(one), to_dense(other))
+    assert sum(batch.kept.sum() for batch in one) == (60 if include_special else 54)
+    dense = to_dense(one)[shard.documents[:60] < 0]
+    assert (dense > 0).any() == include_special

@@ -21,10 +21,15 @@ from coact.figures.frequency import feature_density, frequency_distribution
 from coact.figures.histograms import log_edges, log_integer_edges
 from coact.figures.intervals import median_interval
 from coact.figures.nulls import null_comparison
+from coact.figures.rarefaction import rarefied_degree
 from coact.figures.save import save_drawing
+from coact.figures.sensitivity import saturation, sensitivity
 from coact.figures.style import looks, style
 from coact.figures.training import sae_loss_sparsity
 from synthetic_artefacts import PLAN, make_columns
+from synthetic_sensitivity import make_rarefaction, make_sensitivity
+
+INTERVALS = {"bootstrap": 200, "confidence": 0.95, "seed": 0}
 
 
 def draw(name, entries):
@@ -38,6 +43,9 @@ def draw(name, entries):
         "frequency_distribution": (frequency_distribution, nodes, statistics, 1e-5, 0.95),
         "degree_frequency": (degree_frequency, nodes, nulls, statistics, 0.95),
         "null_comparison": (null_comparison, statistics, 0.95),
+        "saturation": (saturation, [entry.sensitivity for entry in entries], 4, False),
+        "sensitivity": (sensitivity, [entry.sensitivity for entry in entries], 4, False),
+        "rarefied_degree": (rarefied_degree, [entry.rarefaction for entry in entries], 100, INTERVALS),
         "sae_loss_sparsity": (sae_loss_sparsity, [entry.history for entry in entries], evaluations),
         "feature_density": (feature_density, [entry.density for entry in entries], evaluations, 0.95),
     }
@@ -81,11 +89,13 @@ def test_graph_without_edges_or_live_features(name, entries):
     scope = dict.fromkeys(entry.statistics["observed"]["live"])
     statistics = {source: {"all": scope, "live": scope} for source in ("observed", "null")}
     nothing = {"mean": None, "sd": None, "low": None, "high": None, "replicates": 0}
-    beside = {"observed": None, **dict.fromkeys(NULL_NAMES, nothing)}
+    beside = {"observed": None, "observed_interval": None, **dict.fromkeys(NULL_NAMES, nothing)}
     statistics["nulls"] = {"live": dict.fromkeys(SHOWN, beside)}
     density = entry.density.assign(count=0, frequency=0.0)
     empty = replace(entry, nodes=nodes, null_nodes=entry.null_nodes.assign(degree=0), statistics=statistics,
-                    density=density, history=entry.history.iloc[:0])  # fmt: skip
+                    density=density, history=entry.history.iloc[:0],
+                    sensitivity=make_sensitivity(nodes, entry.null_nodes.assign(degree=0)),
+                    rarefaction=make_rarefaction(nodes, entry.null_nodes))  # fmt: skip
     drawing = draw(name, [empty])
     assert drawing.caption["conclusion"].endswith(".")
 
@@ -153,7 +163,12 @@ def test_density_counts_dead_features(entries):
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("log_degree_distribution", 12), ("sae_loss_sparsity", 12), *((name, 4) for name in FIGURES)]
+    ("name", "number"),
+    [
+        *((name, 12) for name in ("log_degree_distribution", "rarefied_degree", "sae_loss_sparsity", "saturation")),
+        ("sensitivity", 12),
+        *((name, 4) for name in FIGURES),
+    ],
 )
 def test_text_is_readable_and_does_not_overlap(name, number):
     drawing = draw(name, make_columns(number, features=64))
@@ -207,5 +222,78 @@ def test_null_comparison_shows_what_the_summaries_say(entries):
         mine = data[(data["sae"] == entry.column.sae) & (data["statistic"] == "pearson")].set_index("series")
         found = entry.statistics["nulls"]["live"]["pearson"]
         assert mine.loc["observed", "value"] == found["observed"]
+        assert mine.loc["observed", ["low", "high", "replicates"]].tolist() == [
+            found["observed_interval"][key] for key in ("low", "high", "samples")]  # fmt: skip
         assert mine.loc["shift", ["value", "low", "high"]].tolist() == [
             found["shift"][key] for key in ("mean", "low", "high")]  # fmt: skip
+
+
+def test_intervals_over_documents_are_drawn_and_told_where_they_are(entries):
+    def told(entry):
+        drawing = draw("null_comparison", [entry])
+        bars = [line for line in drawing.figure.axes[0].lines if line.get_linewidth() == 8.0]
+        return drawing.caption["details"], [sorted(line.get_xdata()) for line in bars]
+
+    interval = entries[0].statistics["nulls"]["live"]["edges"]["observed_interval"]
+    text, bars = told(entries[0])
+    assert "95% interval under resampling of documents (200 samples)" in text
+    assert bars == [[interval["low"], interval["high"]]]
+    compared = {
+        name: {**found, "observed_interval": None} for name, found in entries[0].statistics["nulls"]["live"].items()
+    }
+    without = replace(entries[0], statistics={**entries[0].statistics, "nulls": {"live": compared}})
+    text, bars = told(without)
+    assert "without an interval under resampling of documents" in text
+    assert np.isnan(bars).all()
+
+
+def test_saturation_shows_the_curves_of_the_own_rule(entries):
+    data = draw("saturation", entries[:1]).data
+    own = entries[0].sensitivity.query("rule == 'k4' and not include_special")
+    for series in ("observed", "null"):
+        mine, expected = data[data["series"] == series], own[own["graph"] == series]
+        for key in ("batches", "edges", "mean_degree", "pearson"):
+            assert mine[key].tolist() == expected[key].tolist()
+
+
+def test_the_grid_has_a_mark_for_every_graph_and_a_bar_for_its_null(entries):
+    drawing = draw("sensitivity", entries[:2])
+    assert len(drawing.data) == 2 * 2 * 4 * 2  # columns, series, rules, special positions
+    assert (drawing.data.query("series == 'null'")["edge_share"] == 1).all()
+    marks = [line for line in drawing.figure.axes[0].lines if line.get_marker() not in ("None", "_", "")]
+    assert len(marks) == 16
+    assert sum(line.get_markerfacecolor() == "white" for line in marks) == 8
+    shown = entries[0].sensitivity.query("rule == 'above2' and include_special and batches == 50").set_index("graph")
+    found = drawing.data.query("rule == 'above2' and include_special and series == 'observed'").iloc[0]
+    assert found["edge_share"] == shown.loc["observed", "edges"] / shown.loc["null", "edges"]
+
+
+@pytest.mark.parametrize("name", ["saturation", "sensitivity"])
+def test_tables_that_lack_points_edges_or_values_are_drawn(name, entries):
+    first = entries[0]
+    tables = [
+        make_sensitivity(first.nodes, first.null_nodes, batches=1, thresholds=(), special=(False,)),
+        make_sensitivity(first.nodes.iloc[:2], first.null_nodes.iloc[:2]),
+        make_sensitivity(first.nodes, first.null_nodes).assign(pearson=np.nan),
+        make_sensitivity(first.nodes, first.null_nodes).assign(edges=lambda t: t["edges"].where(t["batches"] > 9, 0)),
+    ]
+    for table in tables:
+        drawing = draw(name, [replace(first, sensitivity=table)])
+        FigureCanvasAgg(drawing.figure).draw()
+        assert drawing.caption["conclusion"].endswith(".")
+        assert "nan" not in drawing.caption["caption"].split()
+    # Columns of one study share their rules, whatever else they lack.
+    columns = [replace(first, sensitivity=table, column=PLAN[place]) for place, table in enumerate(tables[1:])]
+    assert draw(name, columns).caption["conclusion"].endswith(".")
+
+
+def test_rarefied_degrees_are_those_of_features_with_enough_tokens(entries):
+    entry = entries[0]
+    drawing = draw("rarefied_degree", [entry])
+    known = entry.rarefaction["rarefied_degree"].notna() & (entry.rarefaction["frequency_heldout"] > 0)
+    points = drawing.data[drawing.data["series"] == "observed"]
+    assert 0 < len(points) == known.sum() < len(entry.rarefaction)
+    assert points["degree"].tolist() == entry.rarefaction.loc[known, "degree"].tolist()
+    shown = " ".join(text.get_text() for text in drawing.figure.axes[0].texts)
+    assert f"n {entry.rarefaction['rarefied_degree'].notna().sum():,}" in shown
+    assert "of a correlation of degree and frequency" in drawing.caption["conclusion"].lower()

@@ -23,7 +23,8 @@ from coact.graph.communities import (
     modularity,
     stability,
 )
-from coact.graph.pairs import TopkSets, count_pairs
+from coact.graph.pairs import count_pairs
+from coact.graph.sets import TokenSets
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 NO_EDGES = np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0)
@@ -44,14 +45,14 @@ def cliques(*members: list[int]) -> Edges:
     return edges[:, 0], edges[:, 1], np.ones(len(edges))
 
 
-def sets_of(members: list[tuple[int, ...]]) -> TopkSets:
+def sets_of(members: list[tuple[int, ...]]) -> TokenSets:
     sizes = [len(member) for member in members]
-    return TopkSets(
+    return TokenSets(
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), np.array([f for m in members for f in m], np.int32)
     )
 
 
-def topical_sets(seed: int, topics: int, tokens: int, mixing: float) -> TopkSets:
+def topical_sets(seed: int, topics: int, tokens: int, mixing: float) -> TokenSets:
     """Sets of two features, of one topic of six features each or, with probability `mixing`, of any."""
     generator = np.random.default_rng(seed)
     members = []

@@ -1,5 +1,6 @@
 """Statistics of graphs against networkx, SciPy and cases by hand; what is not defined is None."""
 
+import itertools
 import json
 import math
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from diptest import diptest
 from scipy.stats import pearsonr, poisson, spearmanr
+from sklearn.mixture import GaussianMixture
 
 from coact.graph.association import _Pearson, _Spearman, correlate
 from coact.graph.shape import dip_test, log_degree, log_frequency, mixture_test, spread, unit_of
@@ -196,6 +198,29 @@ def test_mixture():
     one = mixture_test(np.sort(generator.normal(size=400)))
     assert one["preferred"] == 1
     assert sum(one["weights"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_mixture_fits_no_worse_than_the_librarys(seed):
+    generator = np.random.default_rng(seed)
+    degree = np.concatenate([np.zeros(60 * (seed % 3), int), generator.negative_binomial(2, 0.05, 300)])
+    values = log_degree(degree) if seed < 3 else np.sort(generator.normal(size=200))
+    found, column = mixture_test(values), values[:, None]
+    assert found["bic_one"] == pytest.approx(GaussianMixture(1).fit(column).bic(column), abs=1e-6)
+    library = min(
+        GaussianMixture(2, means_init=[[low], [high]], max_iter=1000, tol=1e-5).fit(column).bic(column)
+        for low, high in itertools.combinations(np.quantile(values, [0.1, 0.5, 0.9]), 2)
+    )
+    # Both search from few starts: neither need find the best fit there is, but ours is not to be much worse.
+    assert found["bic_two"] < library + 2
+
+
+def test_the_mixture_of_values_that_fall_apart():
+    found = mixture_test(np.sort(np.concatenate([np.linspace(0, 0.1, 30), np.linspace(5, 5.2, 10)])))
+    np.testing.assert_allclose(found["means"], [0.05, 5.1], atol=1e-6)
+    np.testing.assert_allclose(found["weights"], [0.75, 0.25])
+    assert found["preferred"] == 2
+    assert mixture_test(np.zeros(20))["preferred"] == 1
 
 
 def test_too_few_values_for_shape():

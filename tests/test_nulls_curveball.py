@@ -9,14 +9,15 @@ from scipy.stats import chisquare
 
 from coact.errors import ConfigError
 from coact.graph.build import coactivation_graph, topk_sets
-from coact.graph.pairs import TopkSets, count_members
+from coact.graph.pairs import count_members
+from coact.graph.sets import TokenSets
 from coact.nulls.curveball import draw_below, null_edges, resample_sets
 from reference_graph import sparse_batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def random_sets(seed: int, tokens: int, features: int, k: int) -> TopkSets:
+def random_sets(seed: int, tokens: int, features: int, k: int) -> TokenSets:
     """Sets of 0 to k features, some features far more frequent than others."""
     generator = np.random.default_rng(seed)
     share = np.minimum(0.9, 3 / (1 + np.arange(features)))
@@ -24,12 +25,12 @@ def random_sets(seed: int, tokens: int, features: int, k: int) -> TopkSets:
     return topk_sets(sparse_batch(rows), k)
 
 
-def sets_of(members: list[tuple[int, ...]]) -> TopkSets:
+def sets_of(members: list[tuple[int, ...]]) -> TokenSets:
     sizes = [len(member) for member in members]
-    return TopkSets(np.concatenate([[0], np.cumsum(sizes)]), np.array([f for m in members for f in m], np.int32))
+    return TokenSets(np.concatenate([[0], np.cumsum(sizes)]), np.array([f for m in members for f in m], np.int32))
 
 
-def members_of(sets: TopkSets) -> tuple[tuple[int, ...], ...]:
+def members_of(sets: TokenSets) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(part.tolist()) for part in np.split(sets.indices, sets.indptr[1:-1]))
 
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coact.graph.pairs import TopkSets, edges_of_sets
+from coact.graph.degree import degrees
+from coact.graph.pairs import edges_of_sets
+from coact.graph.sets import TokenSets
+from coact.graph.shape import log_degree, mixture_test
 from coact.nulls.curveball import Curveball, null_edges
 from coact.nulls.replicates import plain_statistics, sample_null
 from coact.nulls.shift import shift_sets
@@ -21,7 +24,7 @@ COMMUNITIES = {"seed": 0, "resolution": 1.0}
 def sets_of(rows):
     """Top-k sets from lists of features."""
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    return TopkSets(indptr, np.array([feature for row in rows for feature in sorted(row)], np.int32))
+    return TokenSets(indptr, np.array([feature for row in rows for feature in sorted(row)], np.int32))
 
 
 def rows_of(sets):
@@ -211,3 +214,34 @@ def test_tested_edges_are_counted():
     assert found["tokens"] == {"significant": 2, "significant_share": pytest.approx(2 / 3), "repelled": 2}
     assert found["documents"] == {"significant": 1, "significant_share": pytest.approx(1 / 3), "repelled": 1}
     assert count_tested(edges[:0], repelled[:0], 0.05)["tokens"]["significant_share"] is None
+
+
+def test_communities_of_live_features_are_found_anew_where_edges_leave_them():
+    sets, _ = random_sets(seed=3)
+    nodes = nodes_of(sets, 30)
+    some = nodes.assign(live=np.arange(30) % 4 > 0)
+    values = {}
+    for name, table in (("every", nodes), ("some", some)):
+        found = plain_statistics(table, edges_of_sets(sets), **COMMUNITIES)
+        values[name] = found.set_index(["scope", "statistic"])["value"]
+    pd.testing.assert_series_equal(values["every"]["all"], values["some"]["all"])
+    assert values["every"]["live"]["modularity"] == pytest.approx(values["every"]["all"]["modularity"])
+    assert values["some"]["live"]["modularity"] != pytest.approx(values["some"]["all"]["modularity"], abs=1e-6)
+
+
+def test_the_gain_of_two_modes_is_that_of_the_mixture():
+    sets, _ = random_sets(tokens=60, seed=2)
+    nodes, edges = nodes_of(sets, 30), edges_of_sets(sets)
+    mixture = mixture_test(log_degree(degrees(edges["source"].to_numpy(), edges["target"].to_numpy(), 30)))
+    found = plain_statistics(nodes, edges, **COMMUNITIES).set_index(["scope", "statistic"])["value"]
+    assert found["all", "bic_gain_log_degree"] == mixture["bic_one"] - mixture["bic_two"]
+
+
+def test_intervals_over_documents_stand_beside_the_observed_value():
+    observed = pd.DataFrame({"scope": ["live"] * 2, "statistic": ["edges", "modularity"], "value": [5.0, 0.2]})
+    replicates = pd.concat([observed.assign(null="tokens", replicate=item) for item in range(2)])
+    own = {"low": 4.0, "high": 6.0, "sd": 0.5, "samples": 9}
+    found = compare_with_nulls(observed, [replicates], 0.9, {"live": {"edges": own}})["live"]
+    assert found["edges"]["observed_interval"] == own
+    assert found["modularity"]["observed_interval"] is None
+    assert found["edges"]["tokens"]["mean"] == 5.0

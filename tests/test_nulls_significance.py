@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom, false_discovery_control, hypergeom, nchypergeom_fisher
 
 from coact.errors import ConfigError
-from coact.graph.pairs import TopkSets, count_members, edges_of_sets
+from coact.graph.pairs import count_members, edges_of_sets
+from coact.graph.sets import TokenSets
 from coact.nulls import significance
 from coact.nulls.curveball import resample_sets
 from coact.nulls.inclusion import _fill_joint, _inclusion, _tilt, fit_inclusion, pair_moments
@@ -20,13 +21,13 @@ from coact.nulls.tails import benjamini_hochberg, tail_probabilities
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def sets_of(members: list[tuple[int, ...]]) -> TopkSets:
+def sets_of(members: list[tuple[int, ...]]) -> TokenSets:
     sizes = [len(member) for member in members]
     indices = np.array([f for member in members for f in sorted(member)], np.int32)
-    return TopkSets(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), indices)
+    return TokenSets(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), indices)
 
 
-def random_sets(seed: int, odds: np.ndarray, sizes: np.ndarray, allowed: np.ndarray | None = None) -> TopkSets:
+def random_sets(seed: int, odds: np.ndarray, sizes: np.ndarray, allowed: np.ndarray | None = None) -> TokenSets:
     """A set of the given size per token, features drawn one after another with the given odds where allowed."""
     generator = np.random.default_rng(seed)
     keys = generator.exponential(size=(len(sizes), len(odds))) / odds
@@ -43,7 +44,7 @@ def all_pairs(features: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(features, 1)
 
 
-def pair_matrix(sets: TopkSets, features: int) -> np.ndarray:
+def pair_matrix(sets: TokenSets, features: int) -> np.ndarray:
     """(D, D) pair counts, upper triangle."""
     held = np.zeros((len(sets.indptr) - 1, features), np.float32)
     held[np.repeat(np.arange(len(held)), np.diff(sets.indptr)), sets.indices] = 1
@@ -257,7 +258,7 @@ def test_q_values_by_hand():
         benjamini_hochberg(np.ones(3), 2)
 
 
-def repulsive_sets(seed: int) -> TopkSets:
+def repulsive_sets(seed: int) -> TokenSets:
     """Sets of up to 4 of 40 features of very unequal frequency; 0 and 1, 2 and 5, 8 and 9 do not go together."""
     sets = random_sets(seed, zipf(40, 0.6), np.full(3000, 4))
     members = [set(part.tolist()) for part in np.split(sets.indices, sets.indptr[1:-1])]
@@ -339,7 +340,7 @@ def test_calibration(n_groups):
     assert alarms <= 4  # each of two families at most 1 time in 20
 
 
-def resample_within(sets: TopkSets, features: int, groups: np.ndarray | None, seed: int) -> TopkSets:
+def resample_within(sets: TokenSets, features: int, groups: np.ndarray | None, seed: int) -> TokenSets:
     """Sets from the null; groups are successive tokens."""
     if groups is None:
         return resample_sets(sets, features, sweeps=15, seed=seed)[0]
@@ -347,12 +348,12 @@ def resample_within(sets: TopkSets, features: int, groups: np.ndarray | None, se
     for group in np.unique(groups):
         first, last = np.searchsorted(groups, [group, group + 1])
         bounds = sets.indptr[first : last + 1]
-        part = TopkSets(bounds - bounds[0], sets.indices[bounds[0] : bounds[-1]])
+        part = TokenSets(bounds - bounds[0], sets.indices[bounds[0] : bounds[-1]])
         indices.append(resample_sets(part, features, sweeps=15, seed=1000 * seed + int(group))[0].indices)
-    return TopkSets(sets.indptr, np.concatenate(indices))
+    return TokenSets(sets.indptr, np.concatenate(indices))
 
 
-def planted_sets(seed: int, strength: float) -> tuple[TopkSets, set[tuple[int, int]]]:
+def planted_sets(seed: int, strength: float) -> tuple[TokenSets, set[tuple[int, int]]]:
     """20,000 sets of 4 of 200 features; a share `strength` of them hold three of one of ten communities of five."""
     generator = np.random.default_rng(seed)
     sets = random_sets(seed, zipf(200, 0.8), np.full(20_000, 4))

@@ -6,7 +6,7 @@ import subprocess
 import pypandoc
 import pytest
 
-from coact.report.markup import code_block, escape, pipe_table
+from coact.report.markup import END_ISOLATE, ISOLATE, code_block, escape, pipe_table, show_token
 
 HOSTILE = [
     "a | b",
@@ -67,3 +67,32 @@ def test_code_block_keeps_fences_and_shortcodes():
     text = "a: '```'\nb: '{{< meta x >}}'\n"
     html = to_html(code_block(text, "text"))
     assert to_plain(html) == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        (" the", "\N{OPEN BOX}the"),
+        ("\n\t", "\N{RETURN SYMBOL}\N{RIGHTWARDS ARROW TO BAR}"),
+        ("\u202ecba\x07", "\\u202ecba\\x07"),
+        ("-" * 40, "-" * 12 + "\N{HORIZONTAL ELLIPSIS}"),
+        ("שלום", "שלום"),
+    ],
+)
+def test_tokens_are_shown_with_their_blanks(token, shown):
+    assert (
+        show_token(token)
+        == f"{ISOLATE}\N{LEFT DOUBLE QUOTATION MARK}{shown}\N{RIGHT DOUBLE QUOTATION MARK}{END_ISOLATE}"
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_tokens_are_shown_and_not_obeyed(text):
+    html = to_html(pipe_table(["token", "n", "text"], [[show_token(text), "1", show_token(text)]], "c", "tbl-x", 1, 1))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html, re.DOTALL)
+    assert [to_plain(cell) for cell in cells] == [show_token(text), "1", show_token(text)]
+    assert not re.search(r"<(script|img|a|em|strong|code|h1|li)\b", html)
+
+
+def test_columns_of_text_at_the_right_are_set_to_the_left():
+    assert "|:---|---:|:---|:---|" in pipe_table(list("abcd"), [], "caption", "tbl-x", 1, 2)

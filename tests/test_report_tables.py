@@ -3,7 +3,14 @@
 import pytest
 
 from coact.report import report_tables, report_variables
-from synthetic_artefacts import make_captions, make_columns, make_corpus, make_results
+from synthetic_artefacts import (
+    corrected,
+    listed_features,
+    make_captions,
+    make_columns,
+    make_corpus,
+    make_results,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +44,19 @@ def test_none_is_not_defined():
         live = dict.fromkeys(entry[source]["live"])
         entry[source]["live"] = {**live, "component_sizes": []}
         entry[source]["quadrants"] = {"low_degree_high_frequency": [], "high_degree_low_frequency": []}
+    entry["corrected"] = {null: corrected(entry["observed"]["quadrants"]) for null in entry["corrected"]}
+    for compared in entry["nulls"].values():
+        for found in compared.values():
+            found["observed_interval"] = None
     evaluation = {**columns[0].evaluation, "fvu": None, "loss_recovered_mean": None}
     results = make_results(1, statistics=[entry], evaluations=[evaluation])
     tables, variables = report_tables(results), report_variables(results)
     for name in ("_summary.md", "_quality.md", "_descriptive_live.md", "_correlations.md", "_bimodality.md"):
         assert "not defined" in tables[name]
     assert "none" in tables["_low_degree.md"]
+    assert "none" in tables["_corrected.md"]
+    assert "interval not defined" in tables["_resampled.md"]
+    assert "without an interval" not in tables["_nulls.md"]
     assert "not defined" in variables["correlation_sentence"]
     assert not [key for key, value in variables.items() if "None" in value or "nan" in value.split()]
 
@@ -59,3 +73,50 @@ def test_names_from_outside_are_escaped():
 def test_captions_reach_the_variables():
     variables = report_variables(make_results(1, make_captions()))
     assert variables["feature_density_alt"] == "Picture of feature_density."
+
+
+def test_observed_values_have_their_intervals_over_documents(results):
+    tables = report_tables(results)
+    own = results.statistics[0]["nulls"]["live"]["average_clustering"]
+    assert own["observed"] == 0.31
+    for name in ("_nulls.md", "_resampled.md"):
+        assert r"0.310 \[0.279, 0.326\]" in tables[name]
+    assert "1,234" in tables["_resampled.md"]
+    assert r"| 0.310 |" in tables["_nulls.md"]  # the modularity, which has none
+
+
+def test_features_out_of_proportion_are_shown_with_what_remains(results):
+    tables = report_tables(results)
+    odd = results.statistics[0]["observed"]["quadrants"]["low_degree_high_frequency"][0]
+    row = next(line for line in tables["_low_degree.md"].splitlines() if f"| {odd['feature']} |" in line)
+    assert "| yes / yes | 10 / 1,000 |" in row
+    assert "docstrings 70%" in row
+    assert "\N{OPEN BOX}the" in row
+    assert tables["_remaining.md"].count("| 390 |") == 8
+    assert "| below |" in tables["_corrected.md"]
+    assert "| above |" not in tables["_corrected.md"]
+
+
+def test_tokens_of_the_corpus_are_escaped():
+    entry = make_columns(1)[0].statistics
+    entry["listed_features"] = listed_features(entry["observed"]["quadrants"], "|<b>{{< x >}}")
+    tables = report_tables(make_results(1, statistics=[entry]))
+    for name in ("_low_degree.md", "_high_degree.md", "_corrected.md"):
+        assert "<b>" not in tables[name]
+        assert "{{<" not in tables[name]
+        lines = [line for line in tables[name].splitlines() if line.startswith("| main")]
+        assert {line.count(" | ") for line in lines} == {tables[name].splitlines()[1].count(" | ")}
+
+
+def test_sensitivity_is_tabled_by_dictionary_rule_and_special_positions(results):
+    tables, variables = report_tables(results), report_variables(results)
+    lines = [line for line in tables["_sensitivity.md"].splitlines() if line.startswith("| main")]
+    assert len(lines) == 4 * 4 * 2  # dictionaries, rules, special positions
+    grid = results.sensitivity[0].query("batches == 50 and rule == 'k8' and include_special").set_index("graph")
+    cells = [cell.strip().replace("\\", "") for cell in lines[5].strip("|").split("|")]
+    assert cells[:3] == ["main/topk-x4-s0", "k = 8", "kept"]
+    assert cells[3:5] == [f"{grid.loc[graph, 'edges']:,}" for graph in ("observed", "null")]
+    assert variables["varied_sets"] == "k = 2, k = 4, k = 8 and above 2"
+    assert variables["rarefaction_tokens"] == "100"
+    assert "tbl-rarefaction" in tables["_rarefaction.md"]
+    assert f"/ {len(results.rarefaction[0]):,} |" in tables["_rarefaction.md"]

@@ -32,6 +32,7 @@ def test_the_study_makes_what_others_rely_on(tiny_study):
     results = tiny_study / "results"
     for column in COLUMNS:
         for name in ("edges.parquet", "nodes.parquet", "repelled.parquet", "communities.parquet", "communities.json",
+                     "sensitivity.parquet", "rarefaction.parquet", "counts/00000.safetensors",
                      "nulls/tokens-0/edges.parquet", "nulls/documents-0/statistics.parquet",
                      "nulls/shift-0/statistics.parquet", "statistics.json", "graph.graphml", "graph.gexf"):  # fmt: skip
             assert (results / "graphs" / column / name).is_file()

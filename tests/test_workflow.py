@@ -110,6 +110,8 @@ HELPERS = {
     "STUDY.encoded_tokens": {"activations", "corpus", "graph"},
     "get_shard_size": {"activations", "corpus"},
     "get_encoded_size": {"activations", "corpus", "graph"},
+    "get_compared_features": {"models", "saes", "activations", "corpus", "graph"},
+    "get_comparison_memory": {"models", "saes", "activations", "comparison"},
 }
 
 

@@ -2,10 +2,10 @@
 
 from coact.artefacts import open_tensors, read_table, write_json, write_table
 from coact.features.batches import read_shards
-from coact.graph.build import join_sets, topk_sets
+from coact.graph.build import topk_sets
 from coact.graph.measures import read_decoder
-from coact.graph.pairs import TopkSets
 from coact.graph.partition import partition_graph
+from coact.graph.sets import TokenSets, join_sets
 from coact.jobs import job
 
 with job(snakemake) as stamp:
@@ -14,7 +14,7 @@ with job(snakemake) as stamp:
     table, summary = partition_graph(
         read_table(inputs.nodes, ["feature", "live"]),
         read_table(inputs.edges, ["source", "target", "count", "significant"]),
-        TopkSets(observed["indptr"], observed["indices"]),
+        TokenSets(observed["indptr"], observed["indices"]),
         observed["documents"],
         join_sets([topk_sets(shard, params.k) for shard in read_shards(inputs.heldout)]),
         read_decoder(inputs.weights),

@@ -1,8 +1,7 @@
 """Adapter of rule sample_null."""
 
 from coact.artefacts import open_tensors, read_table, write_json, write_table
-from coact.graph.degree import degrees
-from coact.graph.pairs import TopkSets
+from coact.graph.sets import TokenSets
 from coact.jobs import job
 from coact.nulls.replicates import sample_null
 
@@ -12,7 +11,7 @@ with job(snakemake) as stamp:
     observed = open_tensors(snakemake.input.sets)
     found = sample_null(
         wildcards.null,
-        TopkSets(observed["indptr"], observed["indices"]),
+        TokenSets(observed["indptr"], observed["indices"]),
         observed["documents"],
         nodes,
         replicates=params.replicates,
@@ -21,9 +20,6 @@ with job(snakemake) as stamp:
         part=int(wildcards.part),
     )
     write_json({"provenance": stamp, "replicates": found.mixing}, output.mixing)
-    first = nodes[["feature"]].assign(
-        degree=degrees(found.edges["source"].to_numpy(), found.edges["target"].to_numpy(), len(nodes))
-    )
-    write_table(first, output.nodes, stamp)
+    write_table(found.nodes, output.nodes, stamp)
     write_table(found.edges, output.edges, stamp)
     write_table(found.statistics, output.statistics, stamp)

@@ -91,6 +91,14 @@ class Study:
             del settings["seeds"]
         return settings
 
+    def features_of(self, model: str, sae: str) -> int | None:
+        """Features of a dictionary, where the hook's name and the model's shape tell; else None."""
+        width = hook_width(self.config["activations"]["hook"], _shape(self.config, model))
+        settings = self.sae_settings(sae)
+        if width is None or settings["kind"] == "neurons":
+            return width
+        return dictionary_size(width, settings["expansion"])
+
     def shard_tokens(self, split: str) -> list[int]:
         """Tokens of each activation shard of a stream; all but the last are of the configured size."""
         total, size = self.captured_tokens(split), self.config["activations"]["shard_tokens"]
@@ -201,12 +209,11 @@ def _check_tokens(study: Study) -> None:
 
 
 def _check_dictionary(study: Study, model: str, sae: str) -> None:
-    width = hook_width(study.config["activations"]["hook"], _shape(study.config, model))
-    if width is None:
+    features = study.features_of(model, sae)
+    if features is None:
         return
     settings, family = study.sae_settings(sae), sae.partition("-")[0]
-    features = width if settings["kind"] == "neurons" else dictionary_size(width, settings["expansion"])
-    asked = {"graph.k": study.config["graph"]["k"]}
+    asked = {"graph.k": study.config["graph"]["k"], "sensitivity.k": max(study.config["sensitivity"]["k"], default=0)}
     if settings.get("architecture") == "topk":
         asked[f"saes.{family}.k"] = settings["k"]
     for key, k in asked.items():

@@ -6,7 +6,7 @@ each carries the stamp of `coact.provenance`. Nothing is pickled.
 """
 
 from coact.artefacts.files import atomic, atomic_folder, read_json, write_json
-from coact.artefacts.tables import read_table, write_table
+from coact.artefacts.tables import read_table, write_table, write_tables
 from coact.artefacts.tensors import TensorFile, TensorWriter, open_tensors, write_tensors
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "read_table",
     "write_json",
     "write_table",
+    "write_tables",
     "write_tensors",
 ]

@@ -1,5 +1,6 @@
 """Parquet tables with the study's stamp in their metadata."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,29 @@ STAMP_KEY = b"coact"
 
 def write_table(table: pd.DataFrame, path: str | Path, stamp: dict[str, Any]) -> None:
     """Write `table` (without its index) as zstd-compressed Parquet, with `stamp` as metadata."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({STAMP_KEY: canonical_json(stamp).encode()})
+    write_tables([table], path, stamp)
+
+
+def write_tables(tables: Iterable[pd.DataFrame], path: str | Path, stamp: dict[str, Any]) -> None:
+    """Write tables of the same columns, one after another, as one table; in memory there is one at a time.
+
+    Raises:
+        ValueError: there is no table.
+    """
+    writer = None
     with atomic(path) as part:
-        pq.write_table(arrow, part, compression="zstd")
+        try:
+            for table in tables:
+                arrow = pa.Table.from_pandas(table, preserve_index=False)
+                if writer is None:
+                    schema = arrow.schema.with_metadata({STAMP_KEY: canonical_json(stamp).encode()})
+                    writer = pq.ParquetWriter(part, schema, compression="zstd")
+                writer.write_table(arrow.cast(schema))
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise ValueError(f"{path}: no table to write")
 
 
 def read_table(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -1,6 +1,8 @@
-"""A column of the study: one dictionary of features on one model."""
+"""A column of the study: one dictionary of features on one model; and which columns are compared by their features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from coact.provenance import canonical_json
 from coact.study import Study
@@ -16,6 +18,8 @@ class Column:
         expansion: expansion factor; None for a dictionary that has none.
         recipe: settings without expansion factor and seed, as text; columns of one model and recipe that differ in
             nothing else can be compared across seeds or widths. Empty where nothing is known.
+        tokenizer: name of the model's tokenizer; models with the same one read the same tokens. Empty where nothing is
+            known.
     """
 
     model: str
@@ -23,6 +27,7 @@ class Column:
     control: bool = False
     expansion: float | None = None
     recipe: str = ""
+    tokenizer: str = ""
 
     @property
     def name(self) -> str:
@@ -40,4 +45,50 @@ def _column(study: Study, model: str, sae: str) -> Column:
     expansion = settings.pop("expansion", None)
     settings.pop("seed", None)
     control = study.config["models"][model]["kind"] == "untrained" or settings["kind"] == "neurons"
-    return Column(model, sae, control, expansion, canonical_json(settings))
+    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two dictionaries to compare.
+
+    Attributes:
+        a, b: places among the columns.
+        differ: "seed": in the seed only; "width": in the expansion factor; "recipe": in more; "neurons": one of them
+            is the neurons of the model; "model": they are on two models, and have one recipe and expansion factor.
+        matchings: by what their features are matched, "decoder" and "activations" or the latter alone.
+    """
+
+    a: int
+    b: int
+    differ: str
+    matchings: tuple[str, ...]
+
+
+def comparable(columns: Sequence[Column]) -> list[Pair]:
+    """Pairs of dictionaries whose features can be matched, in the order of the columns.
+
+    Activations can be matched where they are over the same tokens: on one model, or on two that share their tokenizer;
+    of the latter, dictionaries that differ in the model and perhaps in the seed only. Decoder rows can be matched where
+    both dictionaries are trained on one model: neurons have none of their own.
+    """
+    found = []
+    for a, b in combinations(range(len(columns)), 2):
+        one, other = columns[a], columns[b]
+        if one.model == other.model:
+            trained = one.expansion is not None and other.expansion is not None
+            differ = _difference(one, other) if trained else "neurons"
+            found.append(Pair(a, b, differ, ("decoder", "activations") if trained else ("activations",)))
+        elif _alike(one, other) and one.tokenizer and one.tokenizer == other.tokenizer:
+            found.append(Pair(a, b, "model", ("activations",)))
+    return found
+
+
+def _alike(one: Column, other: Column) -> bool:
+    return (one.recipe, one.expansion) == (other.recipe, other.expansion)
+
+
+def _difference(one: Column, other: Column) -> str:
+    if one.recipe != other.recipe:
+        return "recipe"
+    return "seed" if _alike(one, other) else "width"

@@ -10,23 +10,26 @@ Under `null_random` any partner is as likely. Frequent features have edges with 
 the draws (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numba import njit
-from scipy.special import gammaln
-from scipy.stats import rankdata
 
+from coact.comparison.measures import (
+    ROUNDING,
+    adjusted_information,
+    correlation,
+    mean_ranks,
+    sum_of_products,
+    union_correlation,
+)
 from coact.errors import ConfigError, StudyError
 from coact.graph.degree import degrees
 
 EDGE_VALUES = ("count", "weight")
 FREQUENCY_BINS = 10
-LEAST_PAIRS = 3  # of values behind a correlation
-ROUNDING = 1e-12  # two values of one figure that differ by less are equal: sums are taken in another order
 
 
 def compare_graphs(
@@ -161,17 +164,15 @@ class _EdgeValues:
     def __init__(self, values: np.ndarray) -> None:
         distinct, self.group = np.unique(values, return_inverse=True)
         self.n_groups = len(distinct)
-        varies = self.n_groups > 1
         self.mean = float(values.mean()) if len(values) else 0.0
-        self.values = values - self.mean if varies else np.zeros(len(values))
-        self.ranks = rankdata(values) - (len(values) + 1) / 2
-        self.value_square, self.rank_square = _product(self.values, self.values), _product(self.ranks, self.ranks)
+        self.values = values - self.mean if self.n_groups > 1 else np.zeros(len(values))
+        self.ranks = mean_ranks(self.group, self.n_groups) - (len(values) + 1) / 2
+        self.value_square = sum_of_products(self.values, self.values)
+        self.rank_square = sum_of_products(self.ranks, self.ranks)
 
     def ranks_among(self, chosen: np.ndarray) -> np.ndarray:
-        """Mean ranks of the chosen edges among themselves, by counting."""
-        group = self.group[chosen]
-        times = np.bincount(group, minlength=self.n_groups)
-        return (np.cumsum(times) - (times - 1) / 2)[group]
+        """Mean ranks of the chosen edges among themselves."""
+        return mean_ranks(self.group[chosen], self.n_groups)
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def _induce(edges: pd.DataFrame, features: np.ndarray, communities: np.ndarray) 
         bounds=np.concatenate([[0], np.cumsum(degree)]),
         neighbours=np.concatenate([high, low])[near],
         edges=np.tile(np.arange(len(low)), 2)[near],
-        degree_ranks=rankdata(degree) - (n + 1) / 2,
+        degree_ranks=mean_ranks(degree, int(degree.max(initial=-1)) + 1) - (n + 1) / 2,
         labels=labels.astype(np.int64),
         values={"count": _EdgeValues(np.log1p(count)), "weight": _EdgeValues(weight)},
     )
@@ -233,18 +234,18 @@ def _agreement(a: _Induced, b: _Induced, place: np.ndarray) -> tuple[dict[str, f
     for name in EDGE_VALUES:
         x, y = a.values[name], b.values[name]
         x_values, y_values, x_ranks, y_ranks = x.values[in_a], y.values[in_b], x.ranks[in_a], y.ranks[in_b]
-        found[f"{name}_pearson_common"] = _correlation(x_values, y_values)
-        found[f"{name}_spearman_common"] = _correlation(x.ranks_among(in_a), y.ranks_among(in_b))
+        found[f"{name}_pearson_common"] = correlation(x_values, y_values)
+        found[f"{name}_spearman_common"] = correlation(x.ranks_among(in_a), y.ranks_among(in_b))
         absent = (n_union - len(a.source), n_union - len(b.source))
-        found[f"{name}_pearson_union"] = _union_correlation(
-            n_union, absent, (-x.mean, -y.mean), (x.value_square, y.value_square), x_values, y_values
+        found[f"{name}_pearson_union"] = union_correlation(
+            n_union, *absent, -x.mean, -y.mean, x.value_square, y.value_square, x_values, y_values
         )
         # The absent share the lowest mean rank, which is half of all pairs below the mean rank of the edges.
-        found[f"{name}_spearman_union"] = _union_correlation(
-            n_union, absent, (-n_union / 2, -n_union / 2), (x.rank_square, y.rank_square), x_ranks, y_ranks
+        found[f"{name}_spearman_union"] = union_correlation(
+            n_union, *absent, -n_union / 2, -n_union / 2, x.rank_square, y.rank_square, x_ranks, y_ranks
         )
-    found["degree_spearman"] = _correlation(a.degree_ranks[place], b.degree_ranks)
-    found["community_ami"] = _adjusted_information(a.labels[place], b.labels)
+    found["degree_spearman"] = correlation(a.degree_ranks[place], b.degree_ranks)
+    found["community_ami"] = adjusted_information(a.labels[place], b.labels)
     return found, len(in_a)
 
 
@@ -286,101 +287,3 @@ def _find_common(
             in_a[n], in_b[n] = found, edge
             n += 1
     return in_a[:n].copy(), in_b[:n].copy()
-
-
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson correlation; NaN below `LEAST_PAIRS` values, or where some do not vary."""
-    if len(x) < LEAST_PAIRS or x.min() == x.max() or y.min() == y.max():
-        return np.nan
-    x, y = x - x.mean(), y - y.mean()
-    return _ratio(_product(x, y), _product(x, x), _product(y, y))
-
-
-def _union_correlation(
-    n: int,
-    absent: tuple[int, int],
-    absent_value: tuple[float, float],
-    square: tuple[float, float],
-    x: np.ndarray,
-    y: np.ndarray,
-) -> float:
-    """Pearson correlation over the pairs that are an edge in at least one graph; NaN where not defined.
-
-    Args:
-        n: how many these pairs are.
-        absent: of each graph, how many it has no edge for; these pairs are edges of the other one.
-        absent_value: of each graph, the value of such a pair, where those of its edges have mean 0.
-        square: of each graph, the sum of squares of the values of its edges.
-        x, y: values of the edges in both graphs.
-    """
-    if n < LEAST_PAIRS:
-        return np.nan
-    mean = [count * value / n for count, value in zip(absent, absent_value, strict=True)]
-    square_x, square_y = (
-        square[side] + absent[side] * absent_value[side] * (absent_value[side] - mean[side]) for side in (0, 1)
-    )
-    # A graph's values sum to 0, so those of edges that only it has sum to minus those of the common ones.
-    product = _product(x, y) - absent_value[1] * float(x.sum()) - absent_value[0] * float(y.sum())
-    return _ratio(product - n * mean[0] * mean[1], square_x, square_y)
-
-
-def _product(x: np.ndarray, y: np.ndarray) -> float:
-    # einsum sums in a fixed order; a dot product's order depends on the number of threads.
-    return float(np.einsum("i,i->", x, y))
-
-
-def _ratio(product: float, square_x: float, square_y: float) -> float:
-    if not (square_x > 0 and square_y > 0):
-        return np.nan
-    return min(1.0, max(-1.0, product / (math.sqrt(square_x) * math.sqrt(square_y))))
-
-
-def _adjusted_information(labels_a: np.ndarray, labels_b: np.ndarray) -> float:
-    """Adjusted mutual information of labels from 0; items with -1 in either are left out.
-
-    NaN where one of them has fewer than two labels, or every item its own in both.
-    """
-    both = (labels_a >= 0) & (labels_b >= 0)
-    one, other, n = labels_a[both], labels_b[both], int(both.sum())
-    sizes_a, sizes_b = np.bincount(one), np.bincount(other)
-    if min(np.count_nonzero(sizes_a), np.count_nonzero(sizes_b)) < 2:
-        return np.nan
-    cells, shared = np.unique(one * len(sizes_b) + other, return_counts=True)
-    product = sizes_a[cells // len(sizes_b)] * sizes_b[cells % len(sizes_b)]
-    information = float((shared / n * np.log(n * shared / product)).sum())
-    mean_entropy = (_entropy(sizes_a) + _entropy(sizes_b)) / 2
-    log_factorials = gammaln(np.arange(n + 1) + 1.0)
-    expected = _expected_information(*_sizes(sizes_a), *_sizes(sizes_b), log_factorials)
-    most = mean_entropy - expected
-    return min(1.0, (information - expected) / most) if most > ROUNDING * mean_entropy else np.nan
-
-
-def _entropy(sizes: np.ndarray) -> float:
-    share = sizes[sizes > 0] / sizes.sum()
-    return float(-(share * np.log(share)).sum())
-
-
-def _sizes(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct sizes above 0 (int64), and how often each occurs."""
-    return np.unique(sizes[sizes > 0], return_counts=True)
-
-
-@njit(cache=True)
-def _expected_information(
-    sizes_a: np.ndarray, times_a: np.ndarray, sizes_b: np.ndarray, times_b: np.ndarray, log_factorials: np.ndarray
-) -> float:
-    """Mutual information expected of labellings with these sizes (Vinh, Epps and Bailey 2010, equation 24a).
-
-    Labels of one size are alike: what they share with another follows one hypergeometric distribution.
-    """
-    n, total = len(log_factorials) - 1, 0.0
-    for p in range(len(sizes_a)):
-        for q in range(len(sizes_b)):
-            a, b, part = sizes_a[p], sizes_b[q], 0.0
-            fixed = log_factorials[a] + log_factorials[b] + log_factorials[n - a] + log_factorials[n - b]
-            for both in range(max(1, a + b - n), min(a, b) + 1):
-                left = log_factorials[a - both] + log_factorials[b - both] + log_factorials[n - a - b + both]
-                chance = np.exp(fixed - log_factorials[n] - log_factorials[both] - left)
-                part += chance * both / n * np.log(n * both / (a * b))
-            total += times_a[p] * times_b[q] * part
-    return total

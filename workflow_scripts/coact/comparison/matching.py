@@ -119,9 +119,7 @@ class _Sums:
                 f"{self.products.shape[0]:,} and {self.products.shape[1]:,} as in those before it"
             )
         for batch, total, square in zip((a, b), self.totals, self.squares, strict=True):
-            values = batch.values.astype(np.float64)
-            total += np.bincount(batch.indices, values, batch.n_features)
-            square += np.bincount(batch.indices, values**2, batch.n_features)
+            _add_sums(*batch.arrays()[1:], total, square)
         columns = transpose(*a.arrays(), a.n_features)
         _add_products(*columns, *b.arrays(), self.products)
         self.tokens += int(a.kept.sum())
@@ -147,6 +145,14 @@ def _variance(square: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.where(variance > ROUNDING * square, variance, np.nan)
 
 
+@njit(cache=True)
+def _add_sums(indices: np.ndarray, values: np.ndarray, totals: np.ndarray, squares: np.ndarray) -> None:
+    for entry in range(len(indices)):
+        feature, value = np.uint32(indices[entry]), np.float64(values[entry])
+        totals[feature] += value
+        squares[feature] += value * value
+
+
 @njit(cache=True, parallel=True)
 def _add_products(
     bounds: np.ndarray,
@@ -162,10 +168,12 @@ def _add_products(
     A feature of A belongs to one thread, which walks its tokens in order over one row of `products`.
     """
     for feature in prange(len(bounds) - 1):
+        sums = products[feature]
         for entry in range(bounds[feature], bounds[feature + 1]):
             row, value = rows[entry], np.float64(column_values[entry])
-            for other in range(indptr[row], indptr[row + 1]):
-                products[feature, indices[other]] += value * np.float64(values[other])
+            # Unsigned, or every index would be tested for being negative.
+            for other in range(np.uint64(indptr[row]), np.uint64(indptr[row + 1])):
+                sums[np.uint32(indices[other])] += value * np.float64(values[other])
 
 
 def match(similarity: np.ndarray, live_a: np.ndarray, live_b: np.ndarray) -> pd.DataFrame:
@@ -184,7 +192,8 @@ def match(similarity: np.ndarray, live_a: np.ndarray, live_b: np.ndarray) -> pd.
         features, fewer where similarities are lacking.
     """
     features_a, features_b = np.flatnonzero(live_a), np.flatnonzero(live_b)
-    cost = -similarity[np.ix_(features_a, features_b)].astype(np.float64)
+    cost = similarity[np.ix_(features_a, features_b)].astype(np.float64)
+    np.negative(cost, out=cost)
     if cost.size:
         lacking = np.isnan(cost)
         least, most = (float(bound(cost, initial=0.0, where=~lacking)) for bound in (np.min, np.max))
@@ -215,13 +224,19 @@ def best_matches(similarity: np.ndarray, live_a: np.ndarray, live_b: np.ndarray)
         float32 (NaN where there is none).
     """
     features_a, features_b = np.flatnonzero(live_a), np.flatnonzero(live_b)
-    best = np.full(len(features_a), -1, np.int32)
-    found = np.full(len(features_a), np.nan, np.float32)
-    for first in range(0, len(features_a) if len(features_b) else 0, ROWS_AT_ONCE):
-        part = similarity[np.ix_(features_a[first : first + ROWS_AT_ONCE], features_b)]
-        column = np.where(np.isnan(part), -np.inf, part).argmax(axis=1)
-        value = part[np.arange(len(part)), column]
-        there = slice(first, first + len(part))
-        best[there] = np.where(np.isnan(value), -1, features_b[column])
-        found[there] = value
+    best, found = np.full(len(features_a), -1, np.int32), np.full(len(features_a), np.nan, np.float32)
+    _find_best(similarity, features_a, features_b, best, found)
     return pd.DataFrame({"feature_a": features_a.astype(np.int32), "feature_b": best, "similarity": found})
+
+
+@njit(cache=True, parallel=True)
+def _find_best(
+    similarity: np.ndarray, features_a: np.ndarray, features_b: np.ndarray, best: np.ndarray, found: np.ndarray
+) -> None:
+    """Fill `best` and `found` where a feature has a similarity that is not NaN."""
+    for item in prange(len(features_a)):
+        row = similarity[features_a[item]]
+        for other in range(len(features_b)):
+            value = row[features_b[other]]
+            if value > found[item] or (best[item] < 0 and not np.isnan(value)):
+                best[item], found[item] = features_b[other], value

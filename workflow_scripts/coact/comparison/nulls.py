@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
 from coact.comparison.columns import Column
 from coact.comparison.wording import (
     NOT_DEFINED,
@@ -28,6 +26,13 @@ SHOWN = {
     "assortativity": "Assortativity",
     "pearson": "Pearson's r",
 }
+IN_SENTENCES = {
+    "edges": "number of edges",
+    "average_clustering": "clustering",
+    "modularity": "modularity",
+    "assortativity": "assortativity",
+    "pearson": "correlation of degree and frequency",
+}
 
 
 def side(compared: dict[str, Any], null: str) -> str | None:
@@ -46,10 +51,8 @@ def sides(statistics: Statistics, statistic: str, null: str) -> dict[str, int]:
 
 def nulls_conclusion(columns: Sequence[Column], statistics: Statistics) -> str:
     """Which statistics of the graphs no null model gives."""
-    names = {"edges": "number of edges", "average_clustering": "clustering", "modularity": "modularity",
-             "assortativity": "assortativity", "pearson": "correlation of degree and frequency"}  # fmt: skip
     outside = []
-    for statistic, name in names.items():
+    for statistic, name in IN_SENTENCES.items():
         everywhere = all(
             side(entry["nulls"]["live"][statistic], null) in ("above", "below")
             for entry in statistics
@@ -75,6 +78,62 @@ def null_sentence(statistics: Statistics, statistic: str, name: str, null: str, 
     return sentence(f"{name} is {spread(observed, form)}, {under}{where}.")
 
 
+def modes_sentence(statistics: Statistics) -> str:
+    """Whether log degree has two modes more clearly than null models give, by the dip and by the BIC gain of two."""
+    both, single, totals = {}, {}, {}
+    for null in NULL_NAMES:
+        found = [
+            [side(entry["nulls"]["live"][statistic], null) for statistic in ("dip_log_degree", "bic_gain_log_degree")]
+            for entry in statistics
+        ]
+        above = [places.count("above") for places in found if None not in places]
+        both[null], single[null], totals[null] = above.count(2), above.count(1), len(above)
+    known = [null for null in NULL_NAMES if totals[null]]
+    if not known:
+        return f"How the modes of log degree stand against null models is {NOT_DEFINED}."
+    parts = [f"{dictionaries(both[null], totals[null])} (null: {NULL_NAMES[null]})" for null in known]
+    text = (
+        "By both the dip and the BIC gain of two components, log degree has two modes more clearly than replicates of"
+        f" the null in {listed(parts)}"
+    )
+    if any(single.values()):
+        return f"{text}; by one of them alone in {listed([count(single[null]) for null in known])}."
+    if any(both.values()):
+        return f"{text}."
+    return f"{text}; nor by one of them alone. Two modes are thus no evidence of anything but the margins."
+
+
+def documents_sentence(statistics: Statistics) -> str:
+    """How many documents the graphs are counted on, and how uneven these are."""
+    shares = [entry["longest_document"] / entry["tokens"] for entry in statistics if entry["tokens"]]
+    return (
+        f"The tokens of a graph come from {spread([entry['documents'] for entry in statistics], count)} documents, the"
+        f" longest of which holds {spread(shares, percent)} of them."
+    )
+
+
+def resampled_sentence(statistics: Statistics) -> str:
+    """Whether null models stay apart from the observed values when documents are resampled."""
+    parts = []
+    for statistic, name in IN_SENTENCES.items():
+        compared = [entry["nulls"]["live"][statistic] for entry in statistics]
+        known = [entry for entry in compared if entry["observed_interval"]]
+        apart = sum(
+            all(_outside(entry[null]["mean"], entry["observed_interval"]) for null in NULL_NAMES) for entry in known
+        )
+        parts += [f"{name} in {dictionaries(apart, len(known))}"] if known else []
+    if not parts:
+        return f"How the statistics vary with the documents is {NOT_DEFINED}."
+    return (
+        "With documents resampled, the mean of every null model lies outside the interval of the observed"
+        f" {listed(parts)}."
+    )
+
+
+def _outside(mean: float | None, interval: dict[str, Any]) -> bool:
+    return defined(mean) and not interval["low"] <= mean <= interval["high"]
+
+
 def significance_sentence(statistics: Statistics) -> str:
     """How many edges are more than chance under the two null models that are tested edge by edge."""
     shares = {null: [entry["tested"][null]["significant_share"] for entry in statistics] for null in TESTED_NULLS}
@@ -85,28 +144,4 @@ def significance_sentence(statistics: Statistics) -> str:
         " features that share more tokens than by chance; within documents it is"
         f" {spread(shares['documents'], percent)}."
         f" {sentence(spread(repelled, count))} pairs share fewer tokens than by chance."
-    )
-
-
-def matched_sentence(pairs: pd.DataFrame) -> str:
-    """Whether dictionaries that differ in their seed only have similar graphs.
-
-    Args:
-        pairs: of comparison/pairs.parquet.
-    """
-    seeds = pairs[(pairs["differ"] == "seed") & pairs["measure"].isin(["edge_jaccard", "community_ami"])]
-    seeds = seeds[(seeds["null"] == "frequency") & seeds["value"].notna()]
-    if not len(seeds):
-        return f"How similar the graphs of two seeds are is {NOT_DEFINED} here."
-    edges, groups = (seeds[seeds["measure"] == measure] for measure in ("edge_jaccard", "community_ami"))
-    text = (
-        f"Between dictionaries that differ in their seed only, {spread(edges['value'], percent)} of the edges on"
-        " matched features are in both graphs (Jaccard), where matchings among features of about equal frequency give"
-        f" {spread(edges['null_mean'], percent)} (p {spread(edges['p'])})"
-    )
-    if not len(groups):
-        return f"{text}."
-    return (
-        f"{text}; their communities agree with an AMI of {spread(groups['value'])}, against"
-        f" {spread(groups['null_mean'])} (p {spread(groups['p'])})."
     )

@@ -1,6 +1,6 @@
 """Byte-level BPE: training it on the corpus, saving it, and opening any Hugging Face tokenizer folder."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,14 @@ VOCABULARY_FILES = (
     "spiece.model",
     "sentencepiece.bpe.model",
     "tekken.json",
+)
+
+UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# The characters that stand for the bytes 0 to 255 in byte-level vocabularies (Radford et al. 2019): those that can be
+# seen for themselves, the others moved behind them, in order.
+SEEN = {*range(33, 127), *range(161, 173), *range(174, 256)}
+BYTE_LEVEL = "".join(
+    chr(byte if byte in SEEN else 256 + sum(other not in SEEN for other in range(byte))) for byte in range(256)
 )
 
 
@@ -81,6 +89,40 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the libraries raise many kinds, the Rust one bare exceptions
         raise ConfigError(f"{folder}: its tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+
+
+def spell_tokens(path: str | Path, ids: Sequence[int]) -> list[str]:
+    """The text of single tokens, one by one, special tokens included.
+
+    A token may hold a part of a character. It is then spelled by its bytes, such as "\\xd8", where the vocabulary is of
+    bytes, and else as the vocabulary has it.
+
+    Args:
+        path: the tokenizer's tokenizer.json.
+        ids: token ids.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare exceptions
+        raise ConfigError(f"{path}: the tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+    texts = [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
+    return [
+        _spell_bytes(tokenizer.id_to_token(token) or f"<{token}>") if not text or UNKNOWN_CHARACTER in text else text
+        for token, text in zip(ids, texts, strict=True)
+    ]
+
+
+def _spell_bytes(piece: str) -> str:
+    """A piece of a byte-level vocabulary as bytes; any other as it is."""
+    if not set(piece) <= set(BYTE_LEVEL):
+        return piece
+    values = [BYTE_LEVEL.index(character) for character in piece]
+    return "".join(chr(value) if 32 <= value < 127 else f"\\x{value:02x}" for value in values)
 
 
 def _sample(texts: Iterable[str]) -> Iterator[str]:

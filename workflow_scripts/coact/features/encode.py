@@ -26,7 +26,7 @@ def encode_shard(
         sae: the SAE.
         shard: activations, (at least `tokens`, d_in).
         tokens: how many of its tokens.
-        include_special: keep BOS and separator positions; their rows are empty otherwise.
+        include_special: whether BOS and separator positions count as kept. They are encoded either way.
         path: safetensors file: indptr (tokens + 1,) int64, indices (entries,) int32, values (entries,) float32,
             kept (tokens,) bool, documents (tokens,) int32 as in the activation shard.
     """
@@ -37,13 +37,13 @@ def encode_shard(
     indices, values = _Growing(np.int32), _Growing(np.float32)
     progress = Progress(tokens, "encode", "tokens")
     for start in range(0, tokens, CHUNK_ROWS):
-        rows = start + np.flatnonzero(kept[start : start + CHUNK_ROWS])
+        rows = np.arange(start, min(start + CHUNK_ROWS, tokens))
         with torch.inference_mode():
             features = sae.encode_sparse(shard.rows(rows).to(device))
         indices.append(features.indices.cpu().numpy())
         values.append(features.values.cpu().numpy())
         counts[rows] = features.indptr.diff().cpu().numpy()
-        progress.update(min(CHUNK_ROWS, tokens - start))
+        progress.update(len(rows))
     progress.close()
     entries = int(counts.sum())
     shapes = {

@@ -1,9 +1,10 @@
 """Figures of the study.
 
-Comes in: tables (nodes, null nodes, histories, densities) and summaries of every column; never a model.
+Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    degree, degree_frequency, frequency, nulls, training    the figures, each by a function of its name
+    degree, degree_frequency, frequency, nulls, rarefaction, sensitivity, training
+                                                            the figures, each by a function of its name
     save                                                    Drawing, save_drawing
 
 Import what is needed from these modules. The package itself loads no library: Snakemake reads `FIGURES` from it.
@@ -16,6 +17,9 @@ FIGURES = (
     "frequency_distribution",
     "degree_frequency",
     "null_comparison",
+    "saturation",
+    "sensitivity",
+    "rarefied_degree",
     "sae_loss_sparsity",
     "feature_density",
 )

@@ -4,13 +4,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import offset_copy
 
 from coact.comparison.columns import Column
@@ -127,6 +130,21 @@ def power_ticks(panel: Axes, low: float, high: float, axis: str = "x") -> None:
     shown = [exponent for exponent in exponents if exponent % step == 0]
     panel_axis = panel.xaxis if axis == "x" else panel.yaxis
     panel_axis.set_ticks(shown, [power(exponent) for exponent in shown])
+
+
+def plain_log_ticks(axis: Axis, values: pd.Series) -> None:
+    """Ticks 1, 2, 5 times powers of ten, as plain numbers, on a logarithmic axis."""
+    known = values[values > 0]
+    decades = np.log10(known.max() / known.min()) if len(known) else 1
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:.4g}")
+
+
+def names_across(names: Sequence[str]) -> int:
+    """Columns of a legend of dictionaries: at most three, fewer where names are long."""
+    longest = max(map(len, names), default=1)
+    return max(1, min(3, len(names), 105 // (longest + 8)))
 
 
 def count_ticks(panel: Axes, high: float) -> None:

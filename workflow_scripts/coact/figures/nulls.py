@@ -20,6 +20,9 @@ NULL_MARKS = {"tokens": ("|", "#222222"), "documents": ("D", "#5F7180"), "shift"
 OFFSETS = {"observed": 0.0, "tokens": 0.2, "documents": 0.38, "shift": 0.56}
 LOGARITHMIC = {"edges"}
 ROW_INCHES = 0.34
+# Of the observed value: higher than the dot, since it is often narrower.
+INTERVAL = {"linewidth": 8.0, "alpha": 0.45, "solid_capstyle": "butt", "zorder": 2}
+DOT = {"marker": "o", "linestyle": "", "markersize": 3.4, "zorder": 3}
 
 
 def null_comparison(columns: Sequence[Column], statistics: Sequence[dict[str, Any]], confidence: float) -> Drawing:
@@ -49,11 +52,15 @@ def null_comparison(columns: Sequence[Column], statistics: Sequence[dict[str, An
 
 
 def _rows(column: Column, entry: dict[str, Any]) -> pd.DataFrame:
-    """model, sae, series (observed or a null model), statistic, value, low, high, replicates."""
+    """model, sae, series (observed or a null model), statistic, value, low, high, replicates.
+
+    Of the observed value, low and high are the interval under resampling of documents, replicates its samples.
+    """
     rows = []
     for statistic in SHOWN:
         compared = entry["nulls"]["live"][statistic]
-        rows.append((statistic, "observed", compared["observed"], None, None, None))
+        own = compared["observed_interval"] or dict.fromkeys(("low", "high", "samples"))
+        rows.append((statistic, "observed", compared["observed"], own["low"], own["high"], own["samples"]))
         for null in NULL_NAMES:
             drawn = compared[null]
             rows.append((statistic, null, drawn["mean"], drawn["low"], drawn["high"], drawn["replicates"]))
@@ -69,7 +76,9 @@ def _draw(panel: Axes, data: pd.DataFrame, columns: Sequence[Column], found: dic
         mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)].set_index("series")
         look = found[column.name]
         panel.axhspan(place - 0.2, place + 0.76, color="#F7F7F7" if place % 2 else "white", zorder=0, linewidth=0)
-        panel.plot(mine.loc["observed", "value"], place, "o", color=look.color, markersize=5, zorder=3)
+        observed = mine.loc["observed"]
+        panel.plot([observed["low"], observed["high"]], [place, place], color=look.color, **INTERVAL)
+        panel.plot(observed["value"], place, color=look.color, **DOT)
         for null, (marker, color) in NULL_MARKS.items():
             row, height = mine.loc[null], place + OFFSETS[null]
             panel.plot([row["low"], row["high"]], [height, height], color=color, linewidth=1.1, solid_capstyle="butt")
@@ -82,12 +91,15 @@ def _draw(panel: Axes, data: pd.DataFrame, columns: Sequence[Column], found: dic
 
 
 def _legend(figure: Figure) -> None:
-    handles = [Line2D([], [], marker="o", linestyle="", color=INK, markersize=5)]
+    handles: list[Any] = [(Line2D([], [], color=INK, **INTERVAL), Line2D([], [], color=INK, **DOT))]
     handles += [
         Line2D([], [], marker=marker, color=color, linewidth=1.1, markersize=6 if marker == "|" else 2.8)
         for marker, color in NULL_MARKS.values()
     ]
-    labels = ["observed (in the dictionary's colour)", *(f"null: {NULL_NAMES[null]}" for null in NULL_MARKS)]
+    labels = [
+        "observed (in the dictionary's colour), documents resampled",
+        *(f"null: {NULL_NAMES[null]}" for null in NULL_MARKS),
+    ]
     figure.legend(handles, labels, loc="outside upper left", ncols=2, borderpad=0.2, columnspacing=1.6)
 
 
@@ -97,14 +109,26 @@ def _caption(columns: Sequence[Column], statistics: Sequence[dict[str, Any]], co
     features = [entry["observed"]["live"]["nodes"] for entry in statistics]
     drawn = spread(replicates, lambda n: f"{n:,}")
     details = (
-        f"Graphs of live features (n = {spread(features, lambda n: f'{n:,}')}). Marks of the null models are means of"
-        f" {drawn} replicates, bars the {coverage(confidence)} interval for one further replicate, often narrower than"
-        " the mark. Tokens: every feature keeps its number of top-k sets and every token"
-        " the size of its set; documents: the same within every document; shifts: every feature moved along every"
-        " document. The number of edges is on a logarithmic scale."
+        f"Graphs of live features (n = {spread(features, lambda n: f'{n:,}')}). {_resampled(statistics, confidence)}"
+        f" Marks of the null models are means of {drawn} replicates, bars the {coverage(confidence)} interval for one"
+        " further replicate, often narrower than the mark. Tokens: every feature keeps its number of top-k sets and"
+        " every token the size of its set; documents: the same within every document; shifts: every feature moved along"
+        " every document. The number of edges is on a logarithmic scale."
     )
     alt = (
         f"For {plural(len(columns), 'dictionary', 'dictionaries')} and each of {len(SHOWN)} statistics, the observed"
         " value as a dot above the values of three null models."
     )
     return words(nulls_conclusion(columns, statistics), details, alt)
+
+
+def _resampled(statistics: Sequence[dict[str, Any]], confidence: float) -> str:
+    """What the bars of the observed values are."""
+    own = [entry["nulls"]["live"][name]["observed_interval"] for entry in statistics for name in SHOWN]
+    samples = [interval["samples"] for interval in own if interval]
+    if not samples:
+        return "Observed values are without an interval under resampling of documents."
+    return (
+        f"The light bar behind an observed value is its {coverage(confidence)} interval under resampling of documents"
+        f" ({spread(samples, lambda n: f'{n:,}')} samples), where there is one."
+    )

@@ -10,11 +10,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from coact.comparison.columns import Column
 from coact.comparison.findings import quality_conclusion, seeds_sentence
 from coact.comparison.wording import count, percent, plural, spread
+from coact.figures.layout import names_across, plain_log_ticks
 from coact.figures.save import Drawing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
 
@@ -72,7 +73,7 @@ def _draw_curves(
         panel.plot(slot, data.loc[mine & ~training, measure], look.marker, color=look.color, **POINT)
     panel.axvspan(longest * 1.03, longest * (1.03 + MARGIN), color=HELDOUT_SHADE, zorder=0, linewidth=0)
     panel.set_yscale("log")
-    _plain_ticks(panel.yaxis, data[measure])
+    plain_log_ticks(panel.yaxis, data[measure])
     panel.set_xlim(0, longest * (1.03 + MARGIN))
     unit, word = (1e6, "millions") if longest >= 2e6 else (1e3, "thousands")
     panel.xaxis.set_major_formatter(lambda value, _: f"{value / unit:,.4g}")
@@ -99,15 +100,6 @@ def _draw_frontier(panel: Axes, data: pd.DataFrame, columns: Sequence[Column], f
     panel.set_xlim(left=0)
 
 
-def _plain_ticks(axis: Any, values: pd.Series) -> None:
-    """Ticks 1, 2, 5 times powers of ten, as plain numbers, on a logarithmic axis."""
-    known = values[values > 0]
-    decades = np.log10(known.max() / known.min()) if len(known) else 1
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: f"{value:,.4g}")
-
-
 def _line(look: Look) -> Any:
     return (0, look.dashes) if look.dashes else "-"
 
@@ -118,12 +110,12 @@ def _legend(figure: Figure, columns: Sequence[Column], found: dict[str, Look]) -
                marker=found[column.name].marker, **POINT)
         for column in columns
     ]  # fmt: skip
-    longest = max((len(column.name) for column in columns), default=1)
+    names = [column.name for column in columns]
     figure.legend(
         handles,
-        [column.name for column in columns],
+        names,
         loc="outside upper left",
-        ncols=max(1, min(3, len(columns), 105 // (longest + 8))),
+        ncols=names_across(names),
         labelcolor=INK,
         handlelength=2.4,
     )

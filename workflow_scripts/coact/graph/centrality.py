@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from coact.graph.degree import degrees
+from coact.graph.igraphs import make_igraph
 
 DAMPING = 0.85
 EXACT_WORK = 1_000_000_000  # nodes with an edge x edges up to which betweenness is exact
@@ -51,7 +52,7 @@ def centralities(
     degree = degrees(source, target, n_nodes)
     weight = np.asarray(weight, np.float64)
     strength = np.bincount(source, weight, n_nodes) + np.bincount(target, weight, n_nodes)
-    graph = igraph.Graph(n_nodes, edges=np.column_stack([source, target]).astype(np.int64))
+    graph = make_igraph(source, target, n_nodes)
     betweenness, how = _betweenness(graph, np.flatnonzero(degree), seed)
     table = pd.DataFrame(
         {

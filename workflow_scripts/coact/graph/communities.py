@@ -20,14 +20,14 @@ import igraph
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_array
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from coact.errors import ConfigError
 from coact.graph.degree import degrees
+from coact.graph.igraphs import make_igraph
 from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT
-from coact.graph.pairs import TopkSets, count_pairs
+from coact.graph.pairs import count_pairs
+from coact.graph.sets import TokenSets
 
 BLOCKS = 20
 KMEANS_STARTS = 4
@@ -101,6 +101,9 @@ def agreement(labels_a: np.ndarray, labels_b: np.ndarray) -> dict[str, Any]:
         ami and ari are None below two nodes, and where both partitions hold all nodes together or both hold every
         node apart, where chance gives equal partitions too.
     """
+    # Replicates of null models take communities without comparing them, and every job pays for its imports.
+    from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
     both = (labels_a >= 0) & (labels_b >= 0)
     a, b = labels_a[both], labels_b[both]
     n, kinds = len(a), {len(np.unique(a)), len(np.unique(b))}
@@ -170,7 +173,7 @@ def stability(
 
 
 def bootstrap_agreement(
-    sets: TopkSets,
+    sets: TokenSets,
     documents: np.ndarray,
     n_features: int,
     *,
@@ -252,6 +255,8 @@ def decoder_clusters(W_dec: np.ndarray, live: np.ndarray, n_clusters: int, seed:
     Raises:
         ConfigError: `n_clusters` is below 1.
     """
+    from sklearn.cluster import KMeans
+
     if n_clusters < 1:
         raise ConfigError(f"clusters of decoder rows: {n_clusters} found; expected at least 1")
     norms = np.linalg.norm(W_dec, axis=1)
@@ -278,9 +283,7 @@ class _LinkedPart:
         linked = degrees(source, target, n_nodes) > 0
         place = np.cumsum(linked) - 1
         self.n_nodes, self.nodes = n_nodes, np.flatnonzero(linked)
-        self.graph = igraph.Graph(
-            len(self.nodes), edges=np.column_stack([place[source], place[target]]).astype(np.int64)
-        )
+        self.graph = make_igraph(place[source], place[target], len(self.nodes))
 
     def partition(self, resolution: float, seed: int) -> np.ndarray:
         """See `leiden`."""
@@ -327,7 +330,7 @@ def _mean_defined(values: Iterable[float | None]) -> float | None:
 
 
 def _assign_blocks(
-    sets: TopkSets, documents: np.ndarray, blocks: int, generator: np.random.Generator
+    sets: TokenSets, documents: np.ndarray, blocks: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, int]:
     """(tokens,) int64 block of each set, -1 outside documents; and the number of documents."""
     tokens = len(sets.indptr) - 1
@@ -348,7 +351,7 @@ def _assign_blocks(
 
 
 def _count_by_block(
-    sets: TopkSets, block: np.ndarray, blocks: int, pairs: pd.DataFrame | None
+    sets: TokenSets, block: np.ndarray, blocks: int, pairs: pd.DataFrame | None
 ) -> tuple[np.ndarray, csc_array]:
     """Keys of pairs (see `PairTable`), ascending, and their counts, (pairs, blocks) int64."""
     sizes = np.diff(sets.indptr)
@@ -356,7 +359,7 @@ def _count_by_block(
     for number in range(blocks):
         chosen = block == number
         bounds = np.concatenate([[0], np.cumsum(sizes[chosen])])
-        tables.append(count_pairs(TopkSets(bounds, sets.indices[np.repeat(chosen, sizes)])))
+        tables.append(count_pairs(TokenSets(bounds, sets.indices[np.repeat(chosen, sizes)])))
     if pairs is None:
         keys = np.unique(np.concatenate([table.keys for table in tables]))
     else:

@@ -1,69 +1,79 @@
-"""Compiled loops of the graph: top-k sets, pairs, columns, dot products, merging.
+"""Compiled loops of the graph: sets, pairs and their dot products, columns, merging.
 
-All take and return plain NumPy arrays. Those that run on several threads give each result element to one thread,
-which sums in a fixed order, so the bytes do not depend on the number of threads.
+All take and return plain NumPy arrays, run on one thread and let others run: a pass over batches gives each batch to
+a thread of its own.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 PAIR_SHIFT = 32  # a pair (low, high) is the int64 key low << 32 | high: ascending keys are ascending pairs
 PAIR_MASK = (1 << PAIR_SHIFT) - 1
-TOKENS_AT_ONCE = 256
+LEAST_ROOM = 1024
 
 
-@njit(cache=True, parallel=True)
-def select_topk(
-    indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, k: int, set_indptr: np.ndarray, set_indices: np.ndarray
+@njit(cache=True, nogil=True)
+def mark_sets(
+    indptr: np.ndarray, values: np.ndarray, sizes: np.ndarray, thresholds: np.ndarray, marks: np.ndarray
 ) -> None:
-    """Fill `set_indices` with the indices of the k largest values of every row, ascending; ties go to the lower index.
+    """Mark the entries of every row that belong to its sets: bit r of a mark stands for the set of rule r.
 
     Args:
-        indptr, indices, values: compressed sparse rows, int64, int32, float32, indices ascending within a row.
-        k: largest size of a set.
-        set_indptr: (rows + 1,) int64, the sets' bounds: row r has min(k, entries of r) members.
-        set_indices: (set_indptr[-1],) int32, filled here.
+        indptr, values: compressed sparse rows, int64 and float32, indices ascending within a row.
+        sizes: (rules,) int64, k where the set is the row's k largest values (ties: lower index), else 0.
+        thresholds: (rules,) float32; where `sizes` is 0 the set is all values above the threshold.
+        marks: (entries,) uint32, filled here; zero before.
     """
-    n_rows = len(indptr) - 1
-    for chunk in prange((n_rows + TOKENS_AT_ONCE - 1) // TOKENS_AT_ONCE):
-        # The row's largest values so far, descending.
-        best = np.empty(min(k, len(values)), np.float32)
-        for row in range(chunk * TOKENS_AT_ONCE, min(n_rows, (chunk + 1) * TOKENS_AT_ONCE)):
-            first, last, out = indptr[row], indptr[row + 1], set_indptr[row]
-            if last - first <= k:
-                for entry in range(first, last):
-                    set_indices[out + entry - first] = indices[entry]
+    largest = sizes.max()
+    by_rank = np.zeros(largest, np.uint32)
+    above = np.zeros(len(sizes), np.int64)
+    n_above = 0
+    for rule in range(len(sizes)):
+        for rank in range(sizes[rule]):
+            by_rank[rank] |= np.uint32(1) << np.uint32(rule)
+        if sizes[rule] == 0:
+            above[n_above] = rule
+            n_above += 1
+    # The row's largest values so far, descending, and where they are.
+    best, place = np.empty(largest, np.float32), np.empty(largest, np.int64)
+    for row in range(len(indptr) - 1):
+        found = 0
+        for entry in range(indptr[row], indptr[row + 1]):
+            value = values[entry]
+            for item in range(n_above):
+                if value > thresholds[above[item]]:
+                    marks[entry] |= np.uint32(1) << np.uint32(above[item])
+            if found < largest:
+                position = found
+                found += 1
+            elif largest > 0 and value > best[largest - 1]:
+                position = largest - 1
+            else:
                 continue
-            for entry in range(first, first + k):
-                _insert(best, entry - first, values[entry])
-            for entry in range(first + k, last):
-                if values[entry] > best[k - 1]:
-                    _insert(best, k - 1, values[entry])
-            # All above the k-th value belong; of those that equal it, the lowest indices fill what is left.
-            threshold = best[k - 1]
-            ties = 1
-            while ties < k and best[k - 1 - ties] == threshold:
-                ties += 1
-            for entry in range(first, last):
-                if values[entry] > threshold:
-                    set_indices[out] = indices[entry]
-                    out += 1
-                elif ties > 0 and values[entry] == threshold:
-                    set_indices[out] = indices[entry]
-                    out += 1
-                    ties -= 1
+            while position > 0 and best[position - 1] < value:
+                best[position], place[position] = best[position - 1], place[position - 1]
+                position -= 1
+            best[position], place[position] = value, entry
+        for rank in range(found):
+            marks[place[rank]] |= by_rank[rank]
 
 
-@njit(cache=True)
-def _insert(best: np.ndarray, position: int, value: float) -> None:
-    """Put `value` in its place among the descending best[:position]; what was at `position` is lost."""
-    while position > 0 and best[position - 1] < value:
-        best[position] = best[position - 1]
-        position -= 1
-    best[position] = value
+@njit(cache=True, nogil=True)
+def take_marked(indptr: np.ndarray, indices: np.ndarray, marks: np.ndarray, rule: int) -> tuple[np.ndarray, np.ndarray]:
+    """The sets of one rule: (rows + 1,) int64 bounds, and the indices (int32) of the marked entries."""
+    bit = np.uint32(1) << np.uint32(rule)
+    bounds, taken = np.zeros(len(indptr), np.int64), np.empty(len(indices), np.int32)
+    size = 0
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            if marks[entry] & bit:
+                taken[size] = indices[entry]
+                size += 1
+        bounds[row + 1] = size
+    return bounds, taken[:size].copy()
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def write_pairs(set_indptr: np.ndarray, set_indices: np.ndarray, first: int, last: int, keys: np.ndarray) -> None:
     """Fill `keys` with the pair keys of sets first..last-1, in order."""
     out = 0
@@ -74,7 +84,7 @@ def write_pairs(set_indptr: np.ndarray, set_indices: np.ndarray, first: int, las
                 out += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def transpose(
     indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, n_features: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,34 +94,39 @@ def transpose(
         (D + 1,) int64 bounds of the columns, (entries,) uint32 rows, ascending within a column, (entries,) float32
         values. Unsigned, since a signed index costs a test for its sign wherever it is used.
     """
+    bounds, entries, rows = locate_columns(indptr, indices, n_features)
+    column_values = np.empty(len(entries), np.float32)
+    for item in range(len(entries)):
+        column_values[item] = values[entries[item]]
+    return bounds, rows, column_values
+
+
+@njit(cache=True, nogil=True)
+def locate_columns(
+    indptr: np.ndarray, indices: np.ndarray, n_features: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the columns of compressed sparse rows are.
+
+    Returns:
+        (D + 1,) int64 bounds of the columns, and for their (entries,) in turn uint32 entry and uint32 row, ascending
+        within a column.
+    """
     bounds = np.zeros(n_features + 1, np.int64)
     for entry in range(len(indices)):
         bounds[indices[entry] + 1] += 1
     for feature in range(n_features):
         bounds[feature + 1] += bounds[feature]
     place = bounds[:-1].copy()
-    rows = np.empty(len(indices), np.uint32)
-    column_values = np.empty(len(indices), np.float32)
+    entries, rows = np.empty(len(indices), np.uint32), np.empty(len(indices), np.uint32)
     for row in range(len(indptr) - 1):
         for entry in range(indptr[row], indptr[row + 1]):
             out = place[indices[entry]]
-            rows[out] = row
-            column_values[out] = values[entry]
+            entries[out], rows[out] = entry, row
             place[indices[entry]] = out + 1
-    return bounds, rows, column_values
+    return bounds, entries, rows
 
 
-@njit(cache=True)
-def squared_norms(bounds: np.ndarray, column_values: np.ndarray) -> np.ndarray:
-    """(D,) float64 squared Euclidean norms of sparse columns."""
-    norms = np.zeros(len(bounds) - 1, np.float64)
-    for feature in range(len(norms)):
-        for entry in range(bounds[feature], bounds[feature + 1]):
-            norms[feature] += np.float64(column_values[entry]) * np.float64(column_values[entry])
-    return norms
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group_by(labels: np.ndarray, n_labels: int) -> np.ndarray:
     """The order (int64) that sorts `labels` (integers below `n_labels`) and keeps the order of equal ones."""
     place = np.zeros(n_labels + 1, np.int64)
@@ -126,75 +141,118 @@ def group_by(labels: np.ndarray, n_labels: int) -> np.ndarray:
     return order
 
 
-@njit(cache=True, parallel=True)
-def dot_columns(
-    order: np.ndarray,
-    longer: np.ndarray,
-    shorter: np.ndarray,
-    cuts: np.ndarray,
-    n_rows: int,
-    bounds: np.ndarray,
-    rows: np.ndarray,
-    column_values: np.ndarray,
-) -> np.ndarray:
-    """Dot products of pairs of sparse columns.
+@njit(cache=True, nogil=True)
+def count_along_rows(indptr: np.ndarray, indices: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of indices that share a row: (pairs,) int64 keys, ascending, and (pairs,) int64 rows that hold both.
 
-    A column that is spread out over a dense vector once serves every pair that it is the longer of, each at the cost
-    of the shorter column's entries.
+    For every source the rest of each of its rows is read: memory grows with the pairs, not with their occurrences.
+    """
+    bounds, entries, rows = locate_columns(indptr, indices, n_features)
+    keys, counts = np.empty(LEAST_ROOM, np.int64), np.empty(LEAST_ROOM, np.int64)
+    shared, targets = np.zeros(n_features, np.int64), np.empty(n_features, np.int32)
+    size = 0
+    for source in range(n_features):
+        met = 0
+        for item in range(bounds[source], bounds[source + 1]):
+            for other in range(entries[item] + 1, indptr[rows[item] + 1]):
+                target = indices[other]
+                if shared[target] == 0:
+                    targets[met] = target
+                    met += 1
+                shared[target] += 1
+        while size + met > len(keys):
+            keys, counts = _double(keys), _double(counts)
+        for target in np.sort(targets[:met]):
+            keys[size] = np.int64(source) << PAIR_SHIFT | np.int64(target)
+            counts[size] = shared[target]
+            shared[target] = 0
+            size += 1
+    return keys[:size].copy(), counts[:size].copy()
+
+
+@njit(cache=True, nogil=True)
+def dot_pairs(
+    keys: np.ndarray, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, n_features: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dot products of pairs of columns of a sparse matrix.
+
+    The longer column of a pair, spread out over a dense vector once, serves every pair that it is the longer of, each
+    at the cost of the shorter column's entries.
 
     Args:
-        order: (pairs,) int64, pairs with equal `longer` side by side.
-        longer, shorter: (pairs,) the columns of each pair.
-        cuts: bounds in `order` of the pieces that the threads work on.
-        n_rows: rows of the matrix.
-        bounds, rows, column_values: sparse columns, see `transpose`.
+        keys: (pairs,) int64, ascending.
+        indptr, indices, values: compressed sparse rows, int64, int32, float32, indices ascending within a row.
+        n_features: number of columns D.
 
     Returns:
-        (pairs,) float64, in the order of `longer`.
+        (pairs,) float64 dot products, (D,) float64 squared norms of the columns.
     """
-    dots = np.empty(len(order), np.float64)
-    for piece in prange(len(cuts) - 1):
-        dense = np.zeros(n_rows, np.float32)
-        held = -1
-        for item in range(cuts[piece], cuts[piece + 1]):
-            pair = order[item]
-            column, other = longer[pair], shorter[pair]
-            if column != held:
-                if held >= 0:
-                    for entry in range(bounds[held], bounds[held + 1]):
-                        dense[rows[entry]] = 0.0
-                for entry in range(bounds[column], bounds[column + 1]):
-                    dense[rows[entry]] = column_values[entry]
-                held = column
-            total = 0.0
-            for entry in range(bounds[other], bounds[other + 1]):
-                total += np.float64(column_values[entry]) * np.float64(dense[rows[entry]])
-            dots[pair] = total
-    return dots
+    bounds, rows, column_values = transpose(indptr, indices, values, n_features)
+    norms = np.zeros(n_features, np.float64)
+    for feature in range(n_features):
+        for item in range(bounds[feature], bounds[feature + 1]):
+            norms[feature] += np.float64(column_values[item]) * np.float64(column_values[item])
+    longer, shorter = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
+    for pair in range(len(keys)):
+        low, high = keys[pair] >> PAIR_SHIFT, keys[pair] & PAIR_MASK
+        swap = bounds[low + 1] - bounds[low] < bounds[high + 1] - bounds[high]
+        longer[pair], shorter[pair] = (high, low) if swap else (low, high)
+    dots, dense, held = np.empty(len(keys), np.float64), np.zeros(len(indptr) - 1, np.float32), -1
+    for pair in group_by(longer, n_features):
+        if longer[pair] != held:
+            if held >= 0:
+                for item in range(bounds[held], bounds[held + 1]):
+                    dense[rows[item]] = 0.0
+            held = longer[pair]
+            for item in range(bounds[held], bounds[held + 1]):
+                dense[rows[item]] = column_values[item]
+        total = 0.0
+        for item in range(bounds[shorter[pair]], bounds[shorter[pair] + 1]):
+            total += np.float64(column_values[item]) * np.float64(dense[rows[item]])
+        dots[pair] = total
+    return dots, norms
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def _double(array: np.ndarray) -> np.ndarray:
+    larger = np.empty(2 * len(array), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@njit(cache=True, nogil=True)
 def merge_sorted(
     keys_a: np.ndarray,
     counts_a: np.ndarray,
     sums_a: np.ndarray,
+    first_a: np.ndarray,
     keys_b: np.ndarray,
     counts_b: np.ndarray,
     sums_b: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Merge two tables with ascending int64 keys; counts (int64) and sums (rows, measures) of equal keys are added."""
+    first_b: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Merge two tables with ascending int64 keys: counts and sums (int64) of equal keys are added, of first (int32)
+    the lower one stays."""
     size = len(keys_a) + len(keys_b)
-    measures = sums_a.shape[1]
-    keys, counts, sums = np.empty(size, np.int64), np.empty(size, np.int64), np.empty((size, measures), np.float64)
+    keys, counts, sums = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+    first = np.empty(size, np.int32)
     a = b = out = 0
-    while a < len(keys_a) or b < len(keys_b):
-        take_a = b == len(keys_b) or (a < len(keys_a) and keys_a[a] <= keys_b[b])
-        take_b = a == len(keys_a) or (b < len(keys_b) and keys_b[b] <= keys_a[a])
-        keys[out] = keys_a[a] if take_a else keys_b[b]
-        counts[out] = (counts_a[a] if take_a else 0) + (counts_b[b] if take_b else 0)
-        for measure in range(measures):
-            sums[out, measure] = (sums_a[a, measure] if take_a else 0.0) + (sums_b[b, measure] if take_b else 0.0)
+    # Without branches, which could not be foreseen.
+    while a < len(keys_a) and b < len(keys_b):
+        take_a, take_b = np.int64(keys_a[a] <= keys_b[b]), np.int64(keys_b[b] <= keys_a[a])
+        keys[out] = min(keys_a[a], keys_b[b])
+        counts[out] = take_a * counts_a[a] + take_b * counts_b[b]
+        sums[out] = take_a * sums_a[a] + take_b * sums_b[b]
+        first[out] = min(first_a[a] if take_a else first_b[b], first_b[b] if take_b else first_a[a])
         a += take_a
         b += take_b
         out += 1
-    return keys[:out].copy(), counts[:out].copy(), sums[:out].copy()
+    left = len(keys_a) - a
+    keys[out : out + left], counts[out : out + left] = keys_a[a:], counts_a[a:]
+    sums[out : out + left], first[out : out + left] = sums_a[a:], first_a[a:]
+    out += left
+    left = len(keys_b) - b
+    keys[out : out + left], counts[out : out + left] = keys_b[b:], counts_b[b:]
+    sums[out : out + left], first[out : out + left] = sums_b[b:], first_b[b:]
+    out += left
+    return keys[:out].copy(), counts[:out].copy(), sums[:out].copy(), first[:out].copy()

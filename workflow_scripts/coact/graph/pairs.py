@@ -1,32 +1,20 @@
-"""Top-k sets, and tables of pairs that add up.
+"""Pairs of features that share a set, in tables that add up.
 
-In: top-k sets. Out: per pair of features a count and, where wanted, sums of real measures, in tables whose merging
-adds integers exactly: counts do not depend on how tokens were divided or in which order the parts are merged.
-Memory grows with the number of distinct pairs.
+In: sets of features. Out: per pair an integer count and sum and the first batch that has it. Merging tables adds
+integers and takes minima, so the result is the same to the bit, however tokens were divided and in whatever order the
+parts are merged. Memory grows with the number of distinct pairs.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT, merge_sorted, write_pairs
+from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT, count_along_rows, merge_sorted, write_pairs
+from coact.graph.sets import TokenSets
 
 PAIRS_AT_ONCE = 1 << 22  # pair occurrences that are held and sorted together, 8 bytes each
-
-
-@dataclass(frozen=True)
-class TopkSets:
-    """Top-k sets of tokens.
-
-    Attributes:
-        indptr: (tokens + 1,) int64, the set of token t is indices[indptr[t]:indptr[t + 1]].
-        indices: (entries,) int32 features, ascending within a set.
-    """
-
-    indptr: np.ndarray
-    indices: np.ndarray
+MOST_SORTED = 4  # pair occurrences per entry; above, walking along the rows is faster than sorting the pairs
 
 
 class PairTable(NamedTuple):
@@ -35,12 +23,14 @@ class PairTable(NamedTuple):
     Attributes:
         keys: (pairs,) int64 ascending, low feature << 32 | high feature.
         counts: (pairs,) int64, tokens whose set holds both.
-        sums: (pairs, measures) float64.
+        sums: (pairs,) int64, a sum over tokens in fixed point, zero where only counts are wanted.
+        first: (pairs,) int32, the first batch in which both share a set.
     """
 
     keys: np.ndarray
     counts: np.ndarray
     sums: np.ndarray
+    first: np.ndarray
 
     @property
     def source(self) -> np.ndarray:
@@ -60,12 +50,11 @@ class PairSums:
     that grows with the logarithm of the number of parts, and all runs together hold at most twice the longest.
     """
 
-    def __init__(self, measures: int) -> None:
-        self._empty = PairTable(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, measures), np.float64))
+    def __init__(self) -> None:
         self._runs: list[PairTable] = []
 
     def add(self, table: PairTable) -> None:
-        """Add a table with the same number of measures."""
+        """Add a table."""
         self._runs.append(table)
         while len(self._runs) > 1 and len(self._runs[-2].keys) < 2 * len(self._runs[-1].keys):
             self._merge_last()
@@ -74,18 +63,31 @@ class PairSums:
         """The sum of all tables that were added."""
         while len(self._runs) > 1:
             self._merge_last()
-        return self._runs[0] if self._runs else self._empty
+        return self._runs[0] if self._runs else counted(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def _merge_last(self) -> None:
         later, earlier = self._runs.pop(), self._runs.pop()
         self._runs.append(PairTable(*merge_sorted(*earlier, *later)))
 
 
-def count_pairs(sets: TopkSets) -> PairTable:
-    """How many sets hold each pair of features: a table without measures."""
+def counted(keys: np.ndarray, counts: np.ndarray, batch: int = 0) -> PairTable:
+    """A table of one batch, without sums."""
+    return PairTable(keys, counts, np.zeros(len(keys), np.int64), np.full(len(keys), batch, np.int32))
+
+
+def count_pairs(sets: TokenSets, batch: int = 0) -> PairTable:
+    """How many sets hold each pair of features: a table without sums.
+
+    Args:
+        sets: the sets of tokens.
+        batch: number of the batch that the tokens are of.
+    """
     sizes = np.diff(sets.indptr)
     written = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
-    total, first = PairSums(measures=0), 0
+    if written[-1] > MOST_SORTED * len(sets.indices):
+        n_features = int(sets.indices.max()) + 1
+        return counted(*count_along_rows(_own(sets.indptr, np.int64), _own(sets.indices, np.int32), n_features), batch)
+    total, first = PairSums(), 0
     while first < len(sizes):
         last = int(np.searchsorted(written, written[first] + PAIRS_AT_ONCE, side="right")) - 1
         last = max(last, first + 1)
@@ -93,18 +95,22 @@ def count_pairs(sets: TopkSets) -> PairTable:
         write_pairs(sets.indptr, sets.indices, first, last, keys)
         keys.sort()
         starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.int64)
-        counts = np.diff(starts, append=len(keys))
-        total.add(PairTable(keys[starts], counts, np.empty((len(starts), 0), np.float64)))
+        total.add(counted(keys[starts], np.diff(starts, append=len(keys)), batch))
         first = last
     return total.total()
 
 
-def edges_of_sets(sets: TopkSets) -> pd.DataFrame:
-    """Edges of the graph whose top-k sets are given: source < target (int32), count (int64), sorted."""
+def edges_of_sets(sets: TokenSets) -> pd.DataFrame:
+    """Edges of the graph whose sets are given: source < target (int32), count (int64), sorted."""
     table = count_pairs(sets)
     return pd.DataFrame({"source": table.source, "target": table.target, "count": table.counts})
 
 
-def count_members(sets: TopkSets, n_features: int) -> np.ndarray:
+def count_members(sets: TokenSets, n_features: int) -> np.ndarray:
     """(D,) int64, how many sets hold each feature."""
     return np.bincount(sets.indices, minlength=n_features).astype(np.int64)
+
+
+def _own(array: np.ndarray, dtype: type) -> np.ndarray:
+    # One layout and type: compiled code is made anew for every other, such as a read-only memory map.
+    return np.require(array, dtype, ["C", "W"])

@@ -12,15 +12,16 @@ import pandas as pd
 
 from coact.graph.centrality import centralities
 from coact.graph.communities import BLOCKS, agreement, bootstrap_agreement, decoder_clusters, leiden, stability
-from coact.graph.pairs import TopkSets, edges_of_sets
+from coact.graph.pairs import edges_of_sets
+from coact.graph.sets import TokenSets
 
 
 def partition_graph(
     nodes: pd.DataFrame,
     edges: pd.DataFrame,
-    sets: TopkSets,
+    sets: TokenSets,
     documents: np.ndarray,
-    heldout: TopkSets,
+    heldout: TokenSets,
     decoder: np.ndarray,
     *,
     seed: int,
@@ -71,7 +72,7 @@ def partition_graph(
 
 
 def _heldout_labels(
-    chosen: pd.DataFrame, heldout: TopkSets, n_features: int, resolution: float, seed: int
+    chosen: pd.DataFrame, heldout: TokenSets, n_features: int, resolution: float, seed: int
 ) -> np.ndarray:
     """Communities of the same pairs with the counts of held-out tokens."""
     counted = edges_of_sets(heldout).merge(chosen[["source", "target"]], on=["source", "target"])

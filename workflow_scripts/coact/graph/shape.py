@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 from diptest import diptest
-from sklearn.mixture import GaussianMixture
+from numba import njit
 
 LEAST_DIP = 4  # the table of the dip test's distribution starts there
 LEAST_MIXTURE = 10
 CUTS = (0.25, 0.5, 0.75)
 ITERATIONS = 1000
+TOLERANCE = 1e-6  # gain in log likelihood per value at which a fit has converged
+LEAST_VARIANCE = 1e-6  # added to every variance, so that no component shrinks to a point; as in scikit-learn
+LEAST_SIZE = 10 * np.finfo(np.float64).eps  # of a component that holds next to nothing
 
 
 def spread(values: np.ndarray, unit: float) -> np.ndarray:
@@ -87,32 +90,80 @@ def mixture_test(ordered: np.ndarray) -> dict[str, Any] | None:
 
     Returns:
         bic_one, bic_two, preferred (1 or 2), means and weights (of the two components, the lower mean first), or None
-        below ten values. The fit starts from the values cut at each quartile and the best is taken; nothing is random.
+        below ten values. The fit is by expectation maximisation (Dempster, Laird and Rubin 1977, Journal of the Royal
+        Statistical Society B 39:1). It starts from the values cut at each quartile and the best is taken; nothing is
+        random.
     """
-    if len(ordered) < LEAST_MIXTURE:
+    n = len(ordered)
+    if n < LEAST_MIXTURE:
         return None
-    column = ordered[:, None]
-    one = GaussianMixture(1).fit(column)
-    two = max((_fit_two(column, cut) for cut in CUTS), key=lambda fit: fit.lower_bound_)
-    bic_one, bic_two = float(one.bic(column)), float(two.bic(column))
-    order = np.argsort(two.means_[:, 0], kind="stable")
+    values = np.ascontiguousarray(ordered, np.float64)
+    whole = np.array([[1.0, values.mean(), values.var() + LEAST_VARIANCE]])
+    parts, likelihood = max((_fit(values, _start(values, cut)) for cut in CUTS), key=lambda fit: fit[1])
+    # Two free numbers for one component; five for two, since their weights sum to 1.
+    bic_one = 2 * np.log(n) - 2 * _expect(values, whole)[1]
+    bic_two = 5 * np.log(n) - 2 * likelihood
+    parts = parts[np.argsort(parts[:, 1], kind="stable")]
     return {
-        "bic_one": bic_one,
-        "bic_two": bic_two,
+        "bic_one": float(bic_one),
+        "bic_two": float(bic_two),
         "preferred": 2 if bic_two < bic_one else 1,
-        "means": [float(mean) for mean in two.means_[order, 0]],
-        "weights": [float(weight) for weight in two.weights_[order]],
+        "means": parts[:, 1].tolist(),
+        "weights": parts[:, 0].tolist(),
     }
 
 
-def _fit_two(column: np.ndarray, cut: float) -> GaussianMixture:
-    place = max(1, min(len(column) - 1, round(cut * len(column))))
-    parts = column[:place], column[place:]
-    floor = 1e-3 * column.var()
-    return GaussianMixture(
-        2,
-        max_iter=ITERATIONS,
-        weights_init=[len(part) / len(column) for part in parts],
-        means_init=[part.mean(axis=0) for part in parts],
-        precisions_init=[[[1 / max(part.var(), floor)]] for part in parts],
-    ).fit(column)
+def _start(values: np.ndarray, cut: float) -> np.ndarray:
+    """(2, 3) float64 weight, mean and variance of the values below and above a quantile."""
+    place = max(1, min(len(values) - 1, round(cut * len(values))))
+    floor = max(1e-3 * values.var(), LEAST_VARIANCE)
+    parts = values[:place], values[place:]
+    return np.array([[len(part) / len(values), part.mean(), max(part.var(), floor)] for part in parts])
+
+
+def _fit(values: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, float]:
+    """Components (as in `_start`) that expectation maximisation ends with, and their log likelihood."""
+    shares, likelihood = _expect(values, parts)
+    for _ in range(ITERATIONS):
+        parts = _maximise(values, shares)
+        before = likelihood
+        shares, likelihood = _expect(values, parts)
+        if likelihood - before < TOLERANCE * len(values):
+            break
+    return parts, likelihood
+
+
+@njit(cache=True)
+def _expect(values: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, float]:
+    """(components, n) each component's share in each value, and the log likelihood."""
+    shares, total = np.empty((len(parts), len(values))), 0.0
+    scale = np.log(parts[:, 0]) - 0.5 * np.log(2 * np.pi * parts[:, 2])
+    for item in range(len(values)):
+        largest = -np.inf
+        for part in range(len(parts)):
+            shares[part, item] = scale[part] - 0.5 * (values[item] - parts[part, 1]) ** 2 / parts[part, 2]
+            largest = max(largest, shares[part, item])
+        density = 0.0
+        for part in range(len(parts)):
+            shares[part, item] = np.exp(shares[part, item] - largest)
+            density += shares[part, item]
+        for part in range(len(parts)):
+            shares[part, item] /= density
+        total += largest + np.log(density)
+    return shares, total
+
+
+@njit(cache=True)
+def _maximise(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The components of which each value is held in these shares."""
+    parts = np.empty((len(shares), 3))
+    for part in range(len(shares)):
+        size, mean, variance = LEAST_SIZE, 0.0, 0.0
+        for item in range(len(values)):
+            size += shares[part, item]
+            mean += shares[part, item] * values[item]
+        mean /= size
+        for item in range(len(values)):
+            variance += shares[part, item] * (values[item] - mean) ** 2
+        parts[part, 0], parts[part, 1], parts[part, 2] = size / len(values), mean, variance / size + LEAST_VARIANCE
+    return parts

@@ -5,10 +5,12 @@ In: number of nodes and edges between nodes 0..n-1. Out: plain numbers; None whe
 
 from typing import Any
 
-import igraph
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from coact.graph.centrality import assortativity
+from coact.graph.clustering import local_clustering
 from coact.graph.degree import degrees
 
 
@@ -29,8 +31,7 @@ def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> 
         Without a node the degrees, largest_component and average_clustering are None; below two nodes density is.
     """
     degree = degrees(source, target, n_nodes)
-    graph = igraph.Graph(n_nodes, edges=np.column_stack([source, target]).astype(np.int64))
-    sizes, how_many = np.unique(np.asarray(graph.connected_components().sizes(), np.int64), return_counts=True)
+    sizes, how_many = np.unique(_component_sizes(source, target, n_nodes), return_counts=True)
     found: dict[str, Any] = {
         "nodes": n_nodes,
         "edges": len(source),
@@ -50,5 +51,13 @@ def describe_structure(source: np.ndarray, target: np.ndarray, n_nodes: int) -> 
         found["median_degree"] = float(np.median(degree))
         found["max_degree"] = int(degree.max())
         found["largest_component"] = int(sizes[-1])
-        found["average_clustering"] = float(graph.transitivity_avglocal_undirected(mode="zero"))
+        found["average_clustering"] = float(local_clustering(source, target, n_nodes).mean())
     return found
+
+
+def _component_sizes(source: np.ndarray, target: np.ndarray, n_nodes: int) -> np.ndarray:
+    """(components,) int64, nodes in each."""
+    if not n_nodes:
+        return np.empty(0, np.int64)
+    joined = coo_array((np.ones(len(source), np.int8), (source, target)), shape=(n_nodes, n_nodes))
+    return np.bincount(connected_components(joined, directed=False)[1])

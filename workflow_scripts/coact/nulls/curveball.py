@@ -17,7 +17,8 @@ import pandas as pd
 from numba import njit, prange
 
 from coact.errors import ConfigError
-from coact.graph.pairs import TopkSets, edges_of_sets
+from coact.graph.pairs import edges_of_sets
+from coact.graph.sets import TokenSets
 
 TRADES_AT_ONCE = 4096
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -41,7 +42,7 @@ class Curveball:
     """
 
     def __init__(
-        self, sets: TopkSets, n_features: int, seed: int | list[int], groups: np.ndarray | None = None
+        self, sets: TokenSets, n_features: int, seed: int | list[int], groups: np.ndarray | None = None
     ) -> None:
         if len(sets.indices) and int(sets.indices.max()) >= n_features:
             raise ConfigError(
@@ -74,9 +75,9 @@ class Curveball:
             records.append({"sweep": self._swept, "unchanged": share})
         return records
 
-    def sets(self) -> TopkSets:
+    def sets(self) -> TokenSets:
         """The sets as they are now, a copy."""
-        return TopkSets(self._indptr, self._indices.copy())
+        return TokenSets(self._indptr, self._indices.copy())
 
     def _match(self) -> np.ndarray:
         """Tokens such that the pairs at places 2 p and 2 p + 1 trade, int64."""
@@ -92,8 +93,8 @@ class Curveball:
 
 
 def resample_sets(
-    sets: TopkSets, n_features: int, sweeps: int, seed: int | list[int], groups: np.ndarray | None = None
-) -> tuple[TopkSets, list[dict[str, float | int | None]]]:
+    sets: TokenSets, n_features: int, sweeps: int, seed: int | list[int], groups: np.ndarray | None = None
+) -> tuple[TokenSets, list[dict[str, float | int | None]]]:
     """Top-k sets drawn from the null model, after `sweeps` sweeps of a `Curveball`, and the record of its mixing.
 
     Raises:
@@ -106,7 +107,7 @@ def resample_sets(
     return chain.sets(), records
 
 
-def null_edges(sets: TopkSets, n_features: int) -> pd.DataFrame:
+def null_edges(sets: TokenSets, n_features: int) -> pd.DataFrame:
     """Edges of the graph of (resampled) top-k sets: source < target (int32), count (int64), sorted.
 
     Raises:

@@ -26,7 +26,7 @@ from numba import njit
 
 from coact.errors import StudyError
 from coact.graph.kernels import group_by
-from coact.graph.pairs import TopkSets
+from coact.graph.sets import TokenSets
 
 ITERATIONS = 2000
 TOLERANCE = 1e-7  # largest error of a count, in units of the binomial variance n (1 - n / tokens)
@@ -66,7 +66,7 @@ class PairMoments(NamedTuple):
     most: np.ndarray
 
 
-def fit_inclusion(sets: TopkSets, n_features: int, groups: np.ndarray | None = None) -> InclusionModel:
+def fit_inclusion(sets: TokenSets, n_features: int, groups: np.ndarray | None = None) -> InclusionModel:
     """The maximum-entropy model that keeps set sizes and features' counts.
 
     Args:

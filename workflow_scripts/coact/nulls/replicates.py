@@ -18,8 +18,8 @@ from scipy.stats import skew
 from coact.graph.association import correlation
 from coact.graph.communities import leiden, modularity
 from coact.graph.degree import degrees
-from coact.graph.pairs import TopkSets
-from coact.graph.shape import dip_test, log_degree, spread
+from coact.graph.sets import TokenSets
+from coact.graph.shape import dip_test, log_degree, mixture_test, spread
 from coact.graph.structure import describe_structure
 from coact.nulls.curveball import Curveball, null_edges
 from coact.nulls.shift import shift_sets
@@ -48,16 +48,19 @@ class Replicates:
         statistics: null, replicate (int32, from 0), scope, statistic, value; see `plain_statistics`.
         mixing: for every replicate the records of `Curveball.sweep` that led to it; none for circular shifts.
         edges: source, target, count of the first replicate.
+        nodes: feature, null and, int64, degree (in the first replicate), degree_sum and degree_squares (sums of the
+            degree and of its square over the replicates), replicates (their number). Integers: parts add up exactly.
     """
 
     statistics: pd.DataFrame
     mixing: list[list[dict[str, float | int | None]]]
     edges: pd.DataFrame
+    nodes: pd.DataFrame
 
 
 def sample_null(
     null: str,
-    sets: TopkSets,
+    sets: TokenSets,
     documents: np.ndarray,
     nodes: pd.DataFrame,
     *,
@@ -83,7 +86,7 @@ def sample_null(
     curveball = (
         None if null == "shift" else Curveball(sets, len(nodes), seed, documents if null == "documents" else None)
     )
-    tables, mixing, first = [], [], None
+    tables, mixing, found_degrees, first = [], [], [], None
     for number in tracked(range(replicates), replicates, f"null model '{null}'", "replicates"):
         if null == "shift":
             mixing.append([])
@@ -93,9 +96,18 @@ def sample_null(
             drawn = curveball.sets()
         edges = null_edges(drawn, len(nodes))
         first = edges if first is None else first
+        found_degrees.append(degrees(edges["source"].to_numpy(), edges["target"].to_numpy(), len(nodes)))
         table = plain_statistics(nodes, edges, **communities)
         tables.append(table.assign(null=null, replicate=np.int32(number)))
-    return Replicates(pd.concat(tables, ignore_index=True), mixing, first)
+    drawn_degrees = np.stack(found_degrees)
+    summed = nodes[["feature"]].assign(
+        null=null,
+        degree=drawn_degrees[0],
+        degree_sum=drawn_degrees.sum(axis=0),
+        degree_squares=(drawn_degrees**2).sum(axis=0),
+        replicates=np.int64(replicates),
+    )
+    return Replicates(pd.concat(tables, ignore_index=True), mixing, first, summed)
 
 
 def plain_statistics(nodes: pd.DataFrame, edges: pd.DataFrame, resolution: float, seed: int) -> pd.DataFrame:
@@ -110,7 +122,9 @@ def plain_statistics(nodes: pd.DataFrame, edges: pd.DataFrame, resolution: float
         scope, statistic, value (float64, NaN where not defined): the figures of `describe_structure`, the Pearson
         and Spearman correlation of degree with held-out frequency (pearson, spearman), Pearson's of log10(1 + degree)
         with log10 frequency (pearson_log), mean, standard deviation and skewness of log10(1 + degree), the dip of
-        degree and log degree, the modularity of the communities and their number, one-member ones not counted.
+        degree and log degree, the BIC of one normal component minus that of two for log degree (bic_gain_log_degree,
+        above 0 where two fit better; see `coact.graph.shape.mixture_test`), the modularity of the communities and
+        their number, one-member ones not counted.
     """
     features = nodes["feature"].to_numpy()
     source = np.searchsorted(features, edges["source"].to_numpy())
@@ -118,11 +132,14 @@ def plain_statistics(nodes: pd.DataFrame, edges: pd.DataFrame, resolution: float
     weight = edges["count"].to_numpy(np.float64)
     live = nodes["live"].to_numpy(bool)
     place, inside = np.cumsum(live) - 1, live[source] & live[target]
+    options = {"resolution": resolution, "seed": seed}
+    ends, live_ends = (source, target), (place[source[inside]], place[target[inside]])
+    labels = leiden(*ends, weight, len(nodes), **options)
+    # Nodes without an edge have no part in communities: where all edges join live features they are the same.
+    live_labels = labels[live] if inside.all() else leiden(*live_ends, weight[inside], int(live.sum()), **options)
     found = {
-        "all": _scope_statistics(nodes, source, target, weight, resolution, seed),
-        "live": _scope_statistics(
-            nodes[live], place[source[inside]], place[target[inside]], weight[inside], resolution, seed
-        ),
+        "all": _scope_statistics(nodes, *ends, weight, labels),
+        "live": _scope_statistics(nodes[live], *live_ends, weight[inside], live_labels),
     }
     rows = [(scope, name, value) for scope in SCOPES for name, value in found[scope].items()]
     table = pd.DataFrame(rows, columns=["scope", "statistic", "value"])
@@ -130,7 +147,7 @@ def plain_statistics(nodes: pd.DataFrame, edges: pd.DataFrame, resolution: float
 
 
 def _scope_statistics(
-    nodes: pd.DataFrame, source: np.ndarray, target: np.ndarray, weight: np.ndarray, resolution: float, seed: int
+    nodes: pd.DataFrame, source: np.ndarray, target: np.ndarray, weight: np.ndarray, labels: np.ndarray
 ) -> dict[str, float | None]:
     degree = degrees(source, target, len(nodes))
     structure = describe_structure(source, target, len(nodes))
@@ -147,7 +164,8 @@ def _scope_statistics(
     found["log_degree_skewness"] = float(skew(logs)) if varies else None
     dips = [dip_test(values(degree)) if varies else None for values in (lambda d: spread(d, 1.0), log_degree)]
     found["dip_degree"], found["dip_log_degree"] = (dip and dip["statistic"] for dip in dips)
-    labels = leiden(source, target, weight, len(nodes), resolution=resolution, seed=seed)
+    mixture = mixture_test(log_degree(degree)) if varies else None
+    found["bic_gain_log_degree"] = mixture["bic_one"] - mixture["bic_two"] if mixture else None
     found["modularity"] = modularity(source, target, weight, labels, len(nodes))
     found["communities"] = int((np.bincount(labels[labels >= 0]) > 1).sum())
     return found

@@ -11,11 +11,11 @@ Computational Neuroscience 4:127).
 import numpy as np
 from numba import njit, prange
 
-from coact.graph.pairs import TopkSets
+from coact.graph.sets import TokenSets
 from coact.nulls.curveball import draw_below
 
 
-def shift_sets(sets: TopkSets, documents: np.ndarray, seed: int | list[int]) -> TopkSets:
+def shift_sets(sets: TokenSets, documents: np.ndarray, seed: int | list[int]) -> TokenSets:
     """Top-k sets with every feature shifted along every document.
 
     Args:
@@ -35,7 +35,7 @@ def shift_sets(sets: TopkSets, documents: np.ndarray, seed: int | list[int]) -> 
     _shift_all(np.ascontiguousarray(sets.indptr, np.int64), sets.indices, order, bounds, words, moved)
     keys = np.sort(moved << 32 | sets.indices)
     counts = np.bincount(keys >> 32, minlength=len(order))
-    return TopkSets(np.concatenate([[0], np.cumsum(counts)]), (keys & 0xFFFFFFFF).astype(np.int32))
+    return TokenSets(np.concatenate([[0], np.cumsum(counts)]), (keys & 0xFFFFFFFF).astype(np.int32))
 
 
 @njit(cache=True, parallel=True)

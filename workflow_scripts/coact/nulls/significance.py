@@ -18,7 +18,7 @@ from numba import njit
 
 from coact.errors import ConfigError
 from coact.graph.kernels import PAIR_SHIFT, group_by
-from coact.graph.pairs import TopkSets
+from coact.graph.sets import TokenSets
 from coact.nulls.inclusion import InclusionModel, fit_inclusion, pair_moments
 from coact.nulls.tails import benjamini_hochberg, tail_probabilities
 
@@ -42,7 +42,7 @@ class FeatureIndex(NamedTuple):
 
 
 def edge_significance(
-    sets: TopkSets, edges: pd.DataFrame, n_features: int, fdr: float, groups: np.ndarray | None = None
+    sets: TokenSets, edges: pd.DataFrame, n_features: int, fdr: float, groups: np.ndarray | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Significance of pair counts under the null that keeps set sizes and features' counts.
 

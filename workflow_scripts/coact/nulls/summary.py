@@ -11,25 +11,34 @@ import pandas as pd
 from scipy.stats import t
 
 
-def compare_with_nulls(observed: pd.DataFrame, replicates: list[pd.DataFrame], confidence: float) -> dict[str, Any]:
+def compare_with_nulls(
+    observed: pd.DataFrame,
+    replicates: list[pd.DataFrame],
+    confidence: float,
+    intervals: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Every observed statistic beside its null models.
 
     Args:
         observed: scope, statistic, value; see `coact.nulls.replicates.plain_statistics`.
         replicates: the tables of all jobs, with null and replicate besides.
         confidence: coverage of the intervals.
+        intervals: scope -> statistic -> interval of the observed value, where there is one; see
+            `coact.graph.resampling.document_intervals`.
 
     Returns:
-        scope -> statistic -> observed and, by the name of the null model, what `prediction_interval` gives.
+        scope -> statistic -> observed, observed_interval (None where there is none) and, by the name of the null model,
+        what `prediction_interval` gives.
     """
     table = pd.concat(replicates, ignore_index=True)
     drawn = {key: group["value"].to_numpy() for key, group in table.groupby(["null", "scope", "statistic"], sort=False)}
     found: dict[str, Any] = {}
     for scope, statistic, value in observed[["scope", "statistic", "value"]].itertuples(index=False):
-        intervals = {
+        beside = {
             null: prediction_interval(drawn[null, scope, statistic], confidence) for null in table["null"].unique()
         }
-        found.setdefault(scope, {})[statistic] = {"observed": value, **intervals}
+        own = (intervals or {}).get(scope, {}).get(statistic)
+        found.setdefault(scope, {})[statistic] = {"observed": value, "observed_interval": own, **beside}
     return found
 
 
@@ -51,9 +60,16 @@ def prediction_interval(values: np.ndarray, confidence: float) -> dict[str, floa
         found["mean"] = float(values.mean())
     if number > 1:
         sd = float(values.std(ddof=1))
-        reach = float(t.ppf((1 + confidence) / 2, number - 1)) * sd * math.sqrt(1 + 1 / number)
+        reach = interval_reach(number, confidence) * sd
         found |= {"sd": sd, "low": found["mean"] - reach, "high": found["mean"] + reach}
     return found
+
+
+def interval_reach(replicates: int, confidence: float) -> float:
+    """Standard deviations from the mean to either end of a `prediction_interval`; NaN below two replicates."""
+    if replicates < 2:
+        return math.nan
+    return float(t.ppf((1 + confidence) / 2, replicates - 1)) * math.sqrt(1 + 1 / replicates)
 
 
 def count_tested(edges: pd.DataFrame, repelled: pd.DataFrame, fdr: float) -> dict[str, Any]:

@@ -8,6 +8,21 @@ BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 DOTS = re.compile(r"\.(?=\.)|(?<=\.)\.")
 HYPHENS = re.compile(r"-(?=-)|(?<=-)-")
 START = re.compile(r"^(?:[-+:(%=!]|\d+(?=[.)](?:\s|$)))")
+# Blanks as signs that can be seen; a token is set apart from its neighbours in the direction of its script.
+BLANK_SIGNS = str.maketrans({" ": "\N{OPEN BOX}", "\n": "\N{RETURN SYMBOL}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"})
+ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+TOKEN_CHARACTERS = 12
+
+
+def show_token(text: str) -> str:
+    """A token of the corpus as plain text in quotes, at most `TOKEN_CHARACTERS` of it, on one line.
+
+    Blanks and what has no sign of its own, such as characters that turn the direction of writing, are made visible.
+    """
+    shown = text[:TOKEN_CHARACTERS].translate(BLANK_SIGNS)
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
+    rest = "\N{HORIZONTAL ELLIPSIS}" if len(text) > TOKEN_CHARACTERS else ""
+    return f"{ISOLATE}\N{LEFT DOUBLE QUOTATION MARK}{shown}{rest}\N{RIGHT DOUBLE QUOTATION MARK}{END_ISOLATE}"
 
 
 def escape(text: object) -> str:
@@ -24,7 +39,12 @@ def escape(text: object) -> str:
 
 
 def pipe_table(
-    header: Sequence[object], rows: Sequence[Sequence[object]], caption: str, identifier: str, text_columns: int = 1
+    header: Sequence[object],
+    rows: Sequence[Sequence[object]],
+    caption: str,
+    identifier: str,
+    text_columns: int = 1,
+    text_last: int = 0,
 ) -> str:
     """A Markdown table in a block that scrolls sideways where the page is too narrow.
 
@@ -32,10 +52,12 @@ def pipe_table(
         header, rows: cells, shown as they are.
         caption: plain text.
         identifier: begins with tbl-, what the prose refers to.
-        text_columns: so many columns from the left hold text, the others numbers, set to the right.
+        text_columns, text_last: so many columns from the left, and from the right, hold text, the others numbers, set
+            to the right.
     """
     lines = ["| " + " | ".join(escape(cell) for cell in header) + " |"]
-    lines.append("|" + "|".join([":---"] * text_columns + ["---:"] * (len(header) - text_columns)) + "|")
+    numbers = len(header) - text_columns - text_last
+    lines.append("|" + "|".join([":---"] * text_columns + ["---:"] * numbers + [":---"] * text_last) + "|")
     lines += ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in rows]
     body = "\n".join(lines)
     return f'::: {{.scroll tabindex="0"}}\n{body}\n\n: {escape(caption)} {{#{identifier}}}\n:::\n'

@@ -16,10 +16,11 @@ class Results:
 
     Attributes:
         study: the checked configuration.
-        columns: of `coact.comparison.columns_of`; evaluations and statistics are in their order.
+        columns: of `coact.comparison.columns_of`; evaluations, statistics and tables are in their order.
         evaluations: evaluation.json of each column's SAE.
         statistics: statistics.json of each column's graph.
-        pairs: comparison/pairs.parquet; no rows where there is no pair.
+        sensitivity, rarefaction: sensitivity.parquet and rarefaction.parquet of each column.
+        pairs, best: comparison/pairs.parquet and best_matches.parquet; no rows where there is no pair.
         models: evaluation.json of each model, in the order of the configuration.
         corpus: manifest.json of the corpus.
         tokens: name of a tokenizer -> manifest.json of its tokens.
@@ -32,7 +33,10 @@ class Results:
     columns: Sequence[Column]
     evaluations: Sequence[dict[str, Any]]
     statistics: Sequence[dict[str, Any]]
+    sensitivity: Sequence[pd.DataFrame]
+    rarefaction: Sequence[pd.DataFrame]
     pairs: pd.DataFrame
+    best: pd.DataFrame
     models: Sequence[dict[str, Any]]
     corpus: dict[str, Any]
     tokens: dict[str, dict[str, Any]]

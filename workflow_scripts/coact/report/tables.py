@@ -7,7 +7,10 @@ import yaml
 from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.wording import NOT_DEFINED, count, estimate, number, p_value, percent
 from coact.report.markup import code_block, pipe_table
+from coact.report.pairs import pair_tables
+from coact.report.proportion import proportion_tables
 from coact.report.results import Results
+from coact.report.sensitivity import sensitivity_tables
 from coact.study import TESTED_NULLS
 
 SIZES_SHOWN = 4
@@ -76,12 +79,17 @@ COMPARED = {
     "log_degree_sd": "log degree, standard deviation",
     "log_degree_skewness": "log degree, skewness",
     "dip_log_degree": "log degree, dip",
+    "bic_gain_log_degree": "log degree, BIC gain of two modes",
 }
-MATCHED = {
-    "edge_jaccard": "shared edges, Jaccard",
-    "degree_spearman": "degree, Spearman",
-    "weight_spearman_common": "weight of shared edges, Spearman",
-    "community_ami": "communities, AMI",
+RESAMPLED = {
+    "edges": "edges",
+    "mean_degree": "mean degree",
+    "density": "density",
+    "average_clustering": "clustering",
+    "assortativity": "assortativity",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "pearson_log": "Pearson of logs, graph's tokens",
 }
 CORRELATIONS = {
     "pearson": "Pearson",
@@ -104,9 +112,10 @@ def report_tables(results: Results) -> dict[str, str]:
         "_bimodality.md": _bimodality(results),
         "_nulls.md": _nulls(results),
         "_tested.md": _tested(results),
-        "_pairs.md": _pairs_of_graphs(results),
-        "_low_degree.md": _quadrant(results, "low_degree_high_frequency"),
-        "_high_degree.md": _quadrant(results, "high_degree_low_frequency"),
+        **pair_tables(results),
+        **sensitivity_tables(results),
+        "_resampled.md": _resampled(results),
+        **proportion_tables(results),
         "_corpus.md": _corpus(results),
         "_tokens.md": _tokens(results),
         "_versions.md": _versions(results),
@@ -229,12 +238,26 @@ def _nulls(results: Results) -> str:
         for key, title in COMPARED.items():
             found = entry["nulls"]["live"][key]
             drawn = [estimate({"value": found[null]["mean"], **found[null]}) for null in NULL_NAMES]
-            rows.append([name, title, number(found["observed"]), *drawn])
+            own = {"value": found["observed"], **found["observed_interval"]} if found["observed_interval"] else None
+            rows.append([name, title, estimate(own) if own else number(found["observed"]), *drawn])
     caption = (
-        "Graphs of live features beside three null models: mean of the replicates and interval for one further"
-        " replicate"
+        "Graphs of live features, in brackets the interval under resampling of documents where there is one, beside"
+        " three null models: mean of the replicates and interval for one further replicate"
     )
     return pipe_table(header, rows, caption, "tbl-nulls", 2)
+
+
+def _resampled(results: Results) -> str:
+    header = ["dictionary", "features", "documents", "samples", *RESAMPLED.values()]
+    rows = []
+    for name, _, entry in _pairs(results):
+        for scope in ("all", "live"):
+            found = [entry["nulls"][scope][key] for key in RESAMPLED]
+            samples = max((own["samples"] for record in found if (own := record["observed_interval"])), default=0)
+            cells = [estimate({"value": record["observed"], **(record["observed_interval"] or {})}) for record in found]
+            rows.append([name, scope, count(entry["documents"]), count(samples), *cells])
+    caption = "Statistics of the graphs with their intervals under resampling of documents"
+    return pipe_table(header, rows, caption, "tbl-resampled", 2)
 
 
 def _tested(results: Results) -> str:
@@ -257,26 +280,6 @@ def _tested(results: Results) -> str:
     return pipe_table(header, rows, caption, "tbl-tested")
 
 
-def _pairs_of_graphs(results: Results) -> str:
-    header = ["dictionaries", "differ in", "matched", "cosine", *MATCHED.values()]
-    rows = []
-    for (a, b, differ), found in results.pairs.groupby(["a", "b", "differ"], sort=False):
-        entry = found.set_index(["measure", "null"])
-        row = [f"{a}, {b}", differ, count(entry["matched"].iloc[0]), number(entry["mean_cosine"].iloc[0])]
-        for measure in MATCHED:
-            nulls = [entry.loc[(measure, null), "null_mean"] for null in ("random", "frequency")]
-            value = entry.loc[(measure, "random"), "value"]
-            row.append(f"{number(value)} ({number(nulls[0])}, {number(nulls[1])})")
-        rows.append(row)
-    caption = (
-        "Graphs of dictionaries of one model on features matched by decoder cosine; in brackets the means over random"
-        " matchings, and over those among features of about equal top-k count"
-    )
-    if not rows:
-        rows = [["none"] + [""] * (len(header) - 1)]
-    return pipe_table(header, rows, caption, "tbl-pairs", 2)
-
-
 def _dip_cells(dip: dict[str, Any] | None) -> list[str]:
     if dip is None:
         return [NOT_DEFINED] * 3
@@ -288,24 +291,6 @@ def _mixture_cells(mixture: dict[str, Any] | None) -> list[str]:
         return [NOT_DEFINED] * 4
     weights = " / ".join(number(weight, 2) for weight in mixture["weights"])
     return [number(mixture["bic_one"], 5), number(mixture["bic_two"], 5), count(mixture["preferred"]), weights]
-
-
-def _quadrant(results: Results, key: str) -> str:
-    header = ["dictionary", "feature", "degree", "frequency", "degree percentile", "frequency percentile", "gap"]
-    rows = []
-    for name, _, entry in _pairs(results):
-        rows += [
-            [name, str(odd["feature"]), count(odd["degree"]), number(odd["frequency_heldout"])]
-            + [number(100 * odd[rank]) for rank in ("degree_rank", "frequency_rank", "rank_gap")]
-            for odd in entry["observed"]["quadrants"][key]
-        ]
-    low = key.startswith("low")
-    caption = (
-        f"Live features of {'low degree and high' if low else 'high degree and low'} frequency, by the gap in rank"
-    )
-    if not rows:
-        rows = [["none"] + [""] * (len(header) - 1)]
-    return pipe_table(header, rows, caption, f"tbl-{'low' if low else 'high'}-degree")
 
 
 def _corpus(results: Results) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coact.comparison import findings, nulls
+from coact.comparison import findings, nulls, proportion
 from coact.comparison.wording import (
     NOT_DEFINED,
     count,
@@ -15,7 +15,9 @@ from coact.comparison.wording import (
     sentence,
     spread,
 )
+from coact.report.pairs import pair_texts
 from coact.report.results import Results
+from coact.report.sensitivity import sensitivity_texts
 
 HASH_SHOWN = 16
 
@@ -30,6 +32,8 @@ def report_variables(results: Results) -> dict[str, str]:
         **_settings(results),
         **_seeds(results),
         **_sentences(results),
+        **sensitivity_texts(results),
+        **pair_texts(results),
         **_captions(results),
     }
 
@@ -68,6 +72,7 @@ def _settings(results: Results) -> dict[str, str]:
         "null_replicates": plural(config["nulls"]["replicates"], "replicate"),
         "fdr": percent(config["nulls"]["fdr"]),
         "bootstrap_samples": count(config["statistics"]["bootstrap"]),
+        "document_samples": count(config["statistics"]["document_samples"]),
         "interval_coverage": coverage(config["statistics"]["confidence"]),
         "listed_features": count(config["statistics"]["listed"]),
         "near_margin": percent(findings.NEAR, 1),
@@ -136,6 +141,9 @@ def _sentences(results: Results) -> dict[str, str]:
         "seed_pearson_sentence": findings.seeds_sentence(columns, pearson, "Pearson's r of live features"),
         "controls_sentence": findings.controls_sentence(columns, statistics),
         "quadrants_sentence": _quadrants(results),
+        "remaining_sentence": proportion.remaining_sentence(statistics),
+        "sides_sentence": proportion.sides_sentence(statistics),
+        "texts_sentence": proportion.texts_sentence(statistics),
         **_null_sentences(results),
     }
 
@@ -144,11 +152,14 @@ def _null_sentences(results: Results) -> dict[str, str]:
     statistics = results.statistics
     found = {
         "nulls_conclusion": nulls.nulls_conclusion(results.columns, statistics),
-        "matched_sentence": nulls.matched_sentence(results.pairs),
         "significance_sentence": nulls.significance_sentence(statistics),
+        "modes_sentence": nulls.modes_sentence(statistics),
+        "documents_sentence": nulls.documents_sentence(statistics),
+        "resampled_sentence": nulls.resampled_sentence(statistics),
     }
     names = {"pearson": "pearson's r of live features", "average_clustering": "clustering", "modularity": "modularity",
-             "assortativity": "assortativity"}  # fmt: skip
+             "assortativity": "assortativity",
+             "bic_gain_log_degree": "the BIC gain of two components for log degree"}  # fmt: skip
     for statistic, name in names.items():
         for null in nulls.NULL_NAMES:
             found[f"{statistic}_{null}_sentence"] = nulls.null_sentence(statistics, statistic, name, null)

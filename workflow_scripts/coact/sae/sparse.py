@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit, prange
 
-BLOCK = 64
-ROWS_AT_ONCE = 64
+from coact.sae.selection import ROWS_AT_ONCE, copy_pieces, find_largest, find_positive, number_of_lanes
 
 
 @dataclass(frozen=True)
@@ -36,25 +34,47 @@ class SparseFeatures:
         )
 
 
+def join(parts: list[SparseFeatures]) -> SparseFeatures:
+    """Tokens of several parts as one; at least one part."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = torch.cat([part.indptr.diff() for part in parts])
+    return SparseFeatures(
+        F.pad(counts.cumsum(0), (1, 0)),
+        torch.cat([part.indices for part in parts]),
+        torch.cat([part.values for part in parts]),
+    )
+
+
 @torch.no_grad()
-def take_positive(features: torch.Tensor) -> SparseFeatures:
-    """All entries of `features` (tokens, D) float32 that are above 0 or NaN."""
-    if features.device.type == "cpu":
-        dense = features.contiguous().numpy()
+def take_positive(before: torch.Tensor, bias: torch.Tensor | None = None) -> SparseFeatures:
+    """All entries of `before` + `bias` that are above 0 or NaN.
+
+    Args:
+        before: (tokens, D) float32, features or pre-activations.
+        bias: (D,) float32, what is lacking of the pre-activations; adding it here saves writing and reading them anew.
+    """
+    if before.device.type == "cpu":
+        dense, added = _as_arrays(before, bias)
         counts = np.empty(len(dense), np.int64)
-        _count_positive(dense, counts)
-        indptr = np.concatenate([[0], np.cumsum(counts)])
-        indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
-        _copy_positive(dense, indptr, indices, values)
-        return SparseFeatures(*map(torch.from_numpy, (indptr, indices, values)))
-    rows, columns = (~(features <= 0)).nonzero(as_tuple=True)
-    counts = torch.bincount(rows, minlength=len(features))
-    return SparseFeatures(F.pad(counts.cumsum(0), (1, 0)), columns.int(), features[rows, columns])
+        # Room for all entries; the system gives memory only for the part of it that is written.
+        room = np.empty(dense.size + 1, np.int32), np.empty(dense.size + 1, np.float32)
+        find_positive(dense, added, counts, *room)
+        starts = np.arange(0, dense.size, dense.shape[1] * ROWS_AT_ONCE)
+        return _close_up(counts, starts, ROWS_AT_ONCE, *room)
+    before = before if bias is None else before + bias
+    rows, columns = (~(before <= 0)).nonzero(as_tuple=True)
+    counts = torch.bincount(rows, minlength=len(before))
+    return SparseFeatures(F.pad(counts.cumsum(0), (1, 0)), columns.int(), before[rows, columns])
 
 
 @torch.no_grad()
-def take_largest(before: torch.Tensor, k: int) -> SparseFeatures:
-    """The entries of `before` (tokens, D) float32 that are above 0 and among their row's k largest."""
+def take_largest(before: torch.Tensor, k: int, bias: torch.Tensor | None = None) -> SparseFeatures:
+    """The entries of `before` + `bias`, see `take_positive`, that are above 0 and among their row's k largest."""
+    if before.device.type == "cpu":
+        indices, values, counts = _largest_on_cpu(before, k, bias)
+        return _close_up(counts.astype(np.int64), np.arange(0, indices.size, k), 1, indices.ravel(), values.ravel())
+    before = before if bias is None else before + bias
     indices, counts = largest_positive(before, k)
     kept = torch.arange(k, device=before.device) < counts[:, None]
     values = before.gather(1, indices.long())
@@ -70,8 +90,7 @@ def largest_positive(before: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.
         How many count in each row, (tokens,) int32.
     """
     if before.device.type == "cpu":
-        indices, counts = np.empty((len(before), k), np.int32), np.empty(len(before), np.int32)
-        _find_largest(before.detach().contiguous().numpy(), k, indices, counts)
+        indices, _, counts = _largest_on_cpu(before, k, None)
         return torch.from_numpy(indices), torch.from_numpy(counts)
     values, indices = before.topk(k, sorted=True)
     counts = (~(values <= 0)).sum(1)
@@ -80,105 +99,30 @@ def largest_positive(before: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.
     return indices.gather(1, order).int(), counts.int()
 
 
-@njit(cache=True)
-def _count_above(row: np.ndarray, threshold: float) -> int:
-    """Entries above the threshold or NaN; written so that the compiler makes vector instructions of it."""
-    number = np.int32(0)
-    for column in range(len(row)):
-        number += np.int32(0) if row[column] <= threshold else np.int32(1)
-    return number
+def _as_arrays(before: torch.Tensor, bias: torch.Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    bias = before.new_zeros(before.shape[1]) if bias is None else bias
+    return before.detach().contiguous().numpy(), bias.detach().contiguous().numpy()
 
 
-@njit(cache=True, parallel=True)
-def _count_positive(dense: np.ndarray, counts: np.ndarray) -> None:
-    for row in prange(len(dense)):
-        counts[row] = _count_above(dense[row], np.float32(0))
+def _largest_on_cpu(
+    before: torch.Tensor, k: int, bias: torch.Tensor | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """See `largest_positive`: indices, the entries there (tokens, k) float32, counts."""
+    dense, added = _as_arrays(before, bias)
+    shape = len(dense), k
+    found = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(len(dense), np.int32)
+    find_largest(dense, added, k, number_of_lanes(dense.shape[1], k), *found)
+    return found
 
 
-@njit(cache=True, parallel=True)
-def _copy_positive(dense: np.ndarray, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
-    for row in prange(len(dense)):
-        entries, entry = dense[row], indptr[row]
-        for first in range(0, len(entries), BLOCK):
-            if entry == indptr[row + 1]:
-                break
-            block = entries[first : first + BLOCK]
-            if _count_above(block, np.float32(0)) == 0:
-                continue
-            for column in range(len(block)):
-                if not block[column] <= 0:
-                    indices[entry] = first + column
-                    values[entry] = block[column]
-                    entry += 1
-
-
-@njit(cache=True, parallel=True)
-def _find_largest(before: np.ndarray, k: int, indices: np.ndarray, counts: np.ndarray) -> None:
-    """See `largest_positive`. A block of entries is looked into only if one of them beats the k-th largest so far."""
-    n_rows = len(before)
-    for chunk in prange((n_rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE):
-        heap, places = np.empty(k, np.float32), np.empty(k, np.int32)
-        for row in range(chunk * ROWS_AT_ONCE, min(n_rows, (chunk + 1) * ROWS_AT_ONCE)):
-            held = _fill_heap(before[row], heap, places)
-            counts[row] = held
-            indices[row, :held] = np.sort(places[:held])
-            if held < k:
-                indices[row, held:] = np.argmin(before[row])
-
-
-@njit(cache=True)
-def _fill_heap(entries: np.ndarray, heap: np.ndarray, places: np.ndarray) -> int:
-    held, threshold = 0, np.float32(0)
-    for first in range(0, len(entries), BLOCK):
-        block = entries[first : first + BLOCK]
-        if _count_above(block, threshold) == 0:
-            continue
-        for column in range(len(block)):
-            value = block[column]
-            # NaN must not be lost: the loss, or whoever reads the features, has to see it.
-            if value != value:
-                value = np.float32(np.inf)
-            if value > threshold:
-                if held < len(heap):
-                    held = _push(heap, places, held, value, np.int32(first + column))
-                else:
-                    _replace(heap, places, value, np.int32(first + column))
-                if held == len(heap):
-                    threshold = heap[0]
-    return held
-
-
-@njit(cache=True)
-def _push(heap: np.ndarray, places: np.ndarray, held: int, value: float, place: int) -> int:
-    """Add to a heap with its smallest value, and of equal values the highest place, first; its new size."""
-    at = held
-    while at > 0:
-        above = (at - 1) // 2
-        if not _goes_first(value, place, heap[above], places[above]):
-            break
-        heap[at], places[at] = heap[above], places[above]
-        at = above
-    heap[at], places[at] = value, place
-    return held + 1
-
-
-@njit(cache=True)
-def _replace(heap: np.ndarray, places: np.ndarray, value: float, place: int) -> None:
-    """Put a value in the place of the first of a full heap."""
-    at, size = 0, len(heap)
-    while True:
-        below = 2 * at + 1
-        if below >= size:
-            break
-        if below + 1 < size and _goes_first(heap[below + 1], places[below + 1], heap[below], places[below]):
-            below += 1
-        if not _goes_first(heap[below], places[below], value, place):
-            break
-        heap[at], places[at] = heap[below], places[below]
-        at = below
-    heap[at], places[at] = value, place
-
-
-@njit(cache=True)
-def _goes_first(value: float, place: int, other: float, other_place: int) -> bool:
-    return value < other or (value == other and place > other_place)
+def _close_up(
+    counts: np.ndarray, starts: np.ndarray, rows_at_once: int, indices: np.ndarray, values: np.ndarray
+) -> SparseFeatures:
+    """Sparse features whose entries lie apart: those of `rows_at_once` rows on end, from `starts` on."""
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    bounds = np.append(indptr[:-1:rows_at_once], indptr[-1])
+    if len(indices) > indptr[-1]:
+        found = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+        copy_pieces(bounds, starts, indices, values, *found)
+        indices, values = found
+    return SparseFeatures(*map(torch.from_numpy, (indptr, indices, values)))

@@ -1,12 +1,15 @@
 """The interface of an SAE architecture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from coact.sae.sparse import SparseFeatures, take_positive
+from coact.sae.sparse import SparseFeatures, join, take_positive
+
+CHUNK_ROWS = 2048  # more make the matrix product no faster, and fewer let the encoder be packed too often
 
 
 @dataclass
@@ -59,7 +62,20 @@ class Architecture(torch.nn.Module, ABC):
 
     def pre_activations(self, x: torch.Tensor) -> torch.Tensor:
         """(tokens, d_in) -> (tokens, d_sae), before the activation function."""
-        return torch.addmm(self.b_enc - self.b_dec @ self.W_enc, x, self.W_enc)
+        return torch.addmm(self.bias(), x, self.W_enc)
+
+    def bias(self) -> torch.Tensor:
+        """(d_sae,) pre-activations of an input of zeros."""
+        return self.b_enc - self.b_dec @ self.W_enc
+
+    def products(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        """(tokens, d_in) -> pre-activations without `bias`, for `CHUNK_ROWS` tokens at a time.
+
+        Each (rows, d_sae) takes the place of the one before. Only without gradients.
+        """
+        room = x.new_empty(min(len(x), CHUNK_ROWS), self.d_sae)
+        for part in x.split(CHUNK_ROWS):
+            yield torch.mm(part, self.W_enc, out=room[: len(part)])
 
     @abstractmethod
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,9 +85,10 @@ class Architecture(torch.nn.Module, ABC):
         """Features (tokens, d_sae) -> reconstruction (tokens, d_in)."""
         return torch.addmm(self.b_dec, features, self.W_dec)
 
+    @torch.no_grad()
     def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
-        """(tokens, d_in) -> the entries of `encode` that are not 0."""
-        return take_positive(self.encode(x))
+        """(tokens, d_in) -> the entries of `encode` that are not 0, never held densely for more than a chunk."""
+        return join([take_positive(self.encode(part)) for part in x.split(CHUNK_ROWS)])
 
     @torch.no_grad()
     def reconstruct(self, x: torch.Tensor) -> tuple[torch.Tensor, SparseFeatures]:

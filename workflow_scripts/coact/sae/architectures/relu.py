@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from coact.sae.architectures.base import Architecture, Losses, squared_error
+from coact.sae.sparse import SparseFeatures, join, take_positive
 
 
 class ReLU(Architecture):
@@ -24,6 +25,11 @@ class ReLU(Architecture):
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return self.pre_activations(x).relu_()
+
+    @torch.no_grad()
+    def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
+        bias = self.bias()
+        return join([take_positive(product, bias) for product in self.products(x)])
 
     def losses(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
         features = self.pre_activations(x).relu()

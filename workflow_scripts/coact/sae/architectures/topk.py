@@ -8,7 +8,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from coact.errors import ConfigError
 from coact.sae.architectures.base import Architecture, Losses, squared_error
-from coact.sae.sparse import SparseFeatures, largest_positive, take_largest
+from coact.sae.sparse import SparseFeatures, join, largest_positive, take_largest
 
 
 class TopK(Architecture):
@@ -39,12 +39,13 @@ class TopK(Architecture):
         values, indices = self.pre_activations(x).topk(self.k, sorted=False)
         return torch.zeros(len(x), self.d_sae, dtype=x.dtype, device=x.device).scatter_(1, indices, values.relu_())
 
+    @torch.no_grad()
     def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
-        """As for any SAE, without the dense features ever being made."""
-        return take_largest(self.pre_activations(x), self.k)
+        bias = self.bias()
+        return join([take_largest(product, self.k, bias) for product in self.products(x)])
 
     def losses(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
-        bias = self.b_enc - self.b_dec @ self.W_enc
+        bias = self.bias()
         values, indices = _EncodeLargest.apply(x, self.W_enc, bias, self.k)
         reconstruction = self._decode_sparse(indices, values) + self.b_dec
         error = squared_error(x, reconstruction)

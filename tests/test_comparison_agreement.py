@@ -1,0 +1,83 @@
+"""What sentences say of pairs of dictionaries."""
+
+import numpy as np
+
+from coact.comparison.agreement import (
+    compared_sentence,
+    matched_conclusion,
+    matched_detail,
+    universality_conclusion,
+    universality_sentence,
+)
+from coact.comparison.columns import Column
+from synthetic_pairs import make_best, make_pairs
+
+COLUMNS = [
+    Column("main", "a-x2-s0", False, 2.0, "topk", "corpus"),
+    Column("main", "a-x2-s1", False, 2.0, "topk", "corpus"),
+    Column("main", "a-x4-s0", False, 4.0, "topk", "corpus"),
+    Column("main", "neurons", True, None, "neurons", "corpus"),
+    Column("untrained", "a-x2-s0", True, 2.0, "topk", "corpus"),
+]
+
+
+def test_seeds_are_told_by_both_matchings_beside_the_matching_within_frequencies():
+    pairs = make_pairs(COLUMNS)
+    assert matched_conclusion(pairs) == (
+        "Between dictionaries that differ in their seed only, 40.0% of the edges on features matched by decoder rows"
+        " and 50.0% of the edges on features matched by activations are in both graphs (Jaccard), where matchings among"
+        " features of about equal frequency give 20.0% and 20.0%."
+    )
+    detail = matched_detail(pairs)
+    assert "communities agree with an AMI of 0.400 by decoder rows, against 0.200 (p 0.00500)" in detail
+    assert detail.endswith("the two matchings give 25.0% of the features the same partner.")
+    alone = pairs[pairs["matching"] == "activations"].assign(same_partner=np.nan)
+    assert "decoder" not in matched_conclusion(alone) + matched_detail(alone)
+
+
+def test_without_two_seeds_nothing_is_claimed():
+    pairs = make_pairs(COLUMNS)
+    for none in (pairs[pairs["differ"] == "width"], pairs.iloc[:0], pairs.assign(value=np.nan, same_partner=np.nan)):
+        assert matched_conclusion(none).endswith("is not defined here.")
+        assert matched_detail(none) == "Neither is how far their communities agree."
+
+
+def test_universality_is_told_by_what_differs():
+    text = universality_sentence(COLUMNS, make_best(COLUMNS))
+    assert "is 0.720 where the two differ in their seed only, 0.610 where the two differ in width" in text
+    assert "0.130 where the two differ in the model and 0.460 with any neuron; with the tokens" in text
+    assert text.endswith("it is 0.720 between seeds, and 0.0500 with the entries of rows in a random order.")
+    assert "is not defined" in universality_sentence(COLUMNS, make_best(COLUMNS).iloc[:0])
+
+
+def test_features_among_neurons_are_not_neurons_among_features():
+    best = make_best(COLUMNS)
+    back = (best["differ"] == "neurons") & (best["a"] == "main/neurons")
+    best.loc[back, "median"] = 0.99
+    assert "0.990" not in universality_sentence(COLUMNS, best)
+
+
+def test_neurons_of_two_models_are_told_apart_from_dictionaries():
+    columns = [Column(model, "neurons", True, None, "neurons", "corpus") for model in ("one", "other")]
+    best = make_best(columns).assign(differ="model", matching="activations")
+    text = universality_sentence(columns, best)
+    assert "0.720 between neurons of two models" in text
+    assert "in the model" not in text
+    assert universality_conclusion(columns, best).startswith("The study has no two seeds")
+
+
+def test_seeds_are_held_against_another_model():
+    more = universality_conclusion(COLUMNS, make_best(COLUMNS))
+    assert more.endswith("at 0.720, in one on another model at 0.130: what two seeds share is more than the text alone"
+                         " would give.")  # fmt: skip
+    same = make_best(COLUMNS, {"seed": 0.5, "width": 0.5, "neurons": 0.4, "model": 0.6})
+    assert universality_conclusion(COLUMNS, same).endswith("what two seeds share the text alone may give as well.")
+    assert universality_conclusion(COLUMNS, same[same["differ"] != "model"]).startswith("The study has no two seeds")
+
+
+def test_pairs_that_are_left_out_are_counted():
+    pairs = make_pairs(COLUMNS)
+    # Of five columns, six pairs of the four on main and two of main and untrained.
+    text = compared_sentence(COLUMNS, pairs, 1 << 28)
+    assert text.startswith("4 pairs of dictionaries are compared; 4 are left out, with more than 268,435,456 pairs")
+    assert compared_sentence(COLUMNS[:2], pairs.iloc[:1], 9) == "1 pair of dictionaries is compared."

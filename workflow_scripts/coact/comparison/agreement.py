@@ -1,0 +1,125 @@
+"""What the comparison of dictionaries says, in sentences: of graphs on matched features, and of single features."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from coact.comparison.columns import Column, comparable
+from coact.comparison.wording import NOT_DEFINED, count, listed, percent, plural, sentence, spread
+
+MATCHED_BY = {"decoder": "by decoder rows", "activations": "by activations"}
+APART = {"seed": "in their seed only", "width": "in width", "recipe": "in recipe", "model": "in the model"}
+
+
+def matched_conclusion(pairs: pd.DataFrame) -> str:
+    """How many edges the graphs of two seeds share, by each matching.
+
+    Args:
+        pairs: of comparison/pairs.parquet.
+    """
+    found = _seeds(pairs, "edge_jaccard")
+    if not found:
+        return f"How similar the graphs of two seeds are is {NOT_DEFINED} here."
+    shared = listed(
+        [f"{spread(rows['value'], percent)} of the edges on features matched {by}" for by, rows in found.items()]
+    )
+    chance = listed([spread(rows["null_mean"], percent) for rows in found.values()])
+    return (
+        f"Between dictionaries that differ in their seed only, {shared} are in both graphs (Jaccard), where matchings"
+        f" among features of about equal frequency give {chance}."
+    )
+
+
+def matched_detail(pairs: pd.DataFrame) -> str:
+    """p of the shared edges of two seeds, their communities, and whether the two matchings agree."""
+    edges, groups = _seeds(pairs, "edge_jaccard"), _seeds(pairs, "community_ami")
+    texts = [f"p of the shared edges is {spread(rows['p'])} {by}" for by, rows in edges.items()]
+    texts += [
+        f"communities agree with an AMI of {spread(rows['value'])} {by}, against {spread(rows['null_mean'])}"
+        f" (p {spread(rows['p'])})"
+        for by, rows in groups.items()
+    ]
+    same = pairs.loc[(pairs["differ"] == "seed"), "same_partner"]
+    if same.notna().any():
+        texts.append(f"the two matchings give {spread(same, percent)} of the features the same partner")
+    return f"{sentence('; '.join(texts))}." if texts else "Neither is how far their communities agree."
+
+
+def _seeds(pairs: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
+    """By what features are matched -> rows of dictionaries that differ in their seed only, the null of equal frequency.
+
+    Only where the measure is defined.
+    """
+    rows = pairs[(pairs["differ"] == "seed") & (pairs["measure"] == measure) & (pairs["null"] == "frequency")]
+    parts = {text: rows[(rows["matching"] == name) & rows["value"].notna()] for name, text in MATCHED_BY.items()}
+    return {text: part for text, part in parts.items() if len(part)}
+
+
+def universality_conclusion(columns: Sequence[Column], best: pd.DataFrame) -> str:
+    """Whether dictionaries of two seeds have more features in common than dictionaries on two models.
+
+    Args:
+        columns: of the study.
+        best: of comparison/best_matches.parquet.
+    """
+    medians = _medians(columns, best, "activations")
+    if not {"seed", "model"} <= set(medians):
+        return "The study has no two seeds on one model beside a like dictionary on another model to hold them against."
+    seeds, models = medians["seed"], medians["model"]
+    text = (
+        "The median feature correlates with its best counterpart in a dictionary of another seed at"
+        f" {spread(seeds)}, in one on another model at {spread(models)}"
+    )
+    if min(seeds) > max(models):
+        return f"{text}: what two seeds share is more than the text alone would give."
+    return f"{text}: what two seeds share the text alone may give as well."
+
+
+def universality_sentence(columns: Sequence[Column], best: pd.DataFrame) -> str:
+    """Medians of the largest correlations by what dictionaries differ in, and of the largest cosines."""
+    medians = _medians(columns, best, "activations")
+    if not medians:
+        return f"How alike the features of two dictionaries are is {NOT_DEFINED} here."
+    parts = [f"{spread(medians[differ])} where the two differ {name}" for differ, name in APART.items()
+             if differ in medians]  # fmt: skip
+    parts += [f"{spread(medians['neurons'])} with any neuron"] if "neurons" in medians else []
+    parts += [f"{spread(medians['both'])} between neurons of two models"] if "both" in medians else []
+    null = best.loc[best["matching"] == "activations", "null_median"]
+    text = (
+        f"For the median feature the largest correlation with any feature of another dictionary is {listed(parts)};"
+        f" with the tokens of one of them shifted it is {spread(null)}."
+    )
+    cosines = _medians(columns, best, "decoder")
+    if "seed" not in cosines:
+        return text
+    null = best.loc[(best["matching"] == "decoder") & (best["differ"] == "seed"), "null_median"]
+    return (
+        f"{text} By the cosine of decoder rows it is {spread(cosines['seed'])} between seeds, and {spread(null)} with"
+        " the entries of rows in a random order."
+    )
+
+
+def _medians(columns: Sequence[Column], best: pd.DataFrame, matching: str) -> dict[str, list[float]]:
+    """What dictionaries differ in -> the defined medians, one per pair and direction.
+
+    "neurons" has the features of trained dictionaries, each with its best neuron; "both" the neurons of two models.
+    """
+    trained = {column.name: column.expansion is not None for column in columns}
+    rows = best[(best["matching"] == matching) & best["median"].notna()]
+    found: dict[str, list[float]] = {}
+    for one, other, differ, median in rows[["a", "b", "differ", "median"]].itertuples(index=False):
+        if differ == "neurons" and not trained.get(one, True):
+            continue
+        key = "both" if differ == "model" and not trained.get(one, True) and not trained.get(other, True) else differ
+        found.setdefault(key, []).append(median)
+    return found
+
+
+def compared_sentence(columns: Sequence[Column], pairs: pd.DataFrame, most_pairs: int) -> str:
+    """How many pairs of dictionaries are compared, and how many are too large for it."""
+    found = len(pairs[["a", "b"]].drop_duplicates())
+    left_out = len(comparable(columns)) - found
+    text = f"{plural(found, 'pair')} of dictionaries {'is' if found == 1 else 'are'} compared"
+    if left_out <= 0:
+        return f"{text}."
+    return f"{text}; {count(left_out)} are left out, with more than {count(most_pairs)} pairs of features."
