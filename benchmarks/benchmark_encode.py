@@ -98,7 +98,6 @@ def get_ways(
             shard.rows(np.arange(start, start + options.chunk))
 
     def whole(sae: Architecture) -> None:
-        path.unlink(missing_ok=True)
         encode.encode_shard(sae, shard, len(parts) * options.chunk, True, path, {})
 
     return {
@@ -112,11 +111,12 @@ def get_ways(
     }
 
 
-def measure(ways: dict[str, Callable[[], object]], repetitions: int) -> dict[str, list[float]]:
+def measure(ways: dict[str, Callable[[], object]], repetitions: int, path: Path) -> dict[str, list[float]]:
     """Name -> seconds of each repetition; the ways take turns, and the first round is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repetition in range(repetitions + 1):
         for name, run in ways.items():
+            path.unlink(missing_ok=True)  # to free the blocks of an old file takes its time too
             start = time.perf_counter()
             run()
             if repetition:
@@ -138,8 +138,8 @@ def main() -> None:
         shard = open_shard(Path(folder) / "activations")
         with torch.inference_mode():
             l0 = [len(sae.encode_sparse(x[:512]).indices) / len(x[:512]) for sae in (topk, relu)]
-            ways = get_ways(options, topk, relu, x, shard, Path(folder) / "features")
-            seconds = measure(ways, options.repetitions)
+            path = Path(folder) / "features"
+            seconds = measure(get_ways(options, topk, relu, x, shard, path), options.repetitions, path)
     tokens = len(x) // options.chunk * options.chunk
     print(
         f"torch {torch.__version__}, numba {numba.__version__}, {options.threads} threads, {tokens:,} tokens,", end=""

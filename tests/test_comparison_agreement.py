@@ -24,12 +24,13 @@ COLUMNS = [
 def test_seeds_are_told_by_both_matchings_beside_the_matching_within_frequencies():
     pairs = make_pairs(COLUMNS)
     assert matched_conclusion(pairs) == (
-        "Between dictionaries that differ in their seed only, 40.0% of the edges on features matched by decoder rows"
-        " and 50.0% of the edges on features matched by activations are in both graphs (Jaccard), where matchings among"
+        "Between dictionaries that differ in their seed only, 40.0% of the edges are in both graphs on features"
+        " matched by decoder rows and 50.0% on features matched by activations (Jaccard), where matchings among"
         " features of about equal frequency give 20.0% and 20.0%."
     )
     detail = matched_detail(pairs)
-    assert "communities agree with an AMI of 0.400 by decoder rows, against 0.200 (p 0.00500)" in detail
+    assert detail.startswith("For the shared edges p is 0.00500 by decoder rows and 0.00500 by activations; the AMI of")
+    assert "is 0.400 by decoder rows, against 0.200 (p 0.00500), and 0.500 by activations, against" in detail
     assert detail.endswith("the two matchings give 25.0% of the features the same partner.")
     alone = pairs[pairs["matching"] == "activations"].assign(same_partner=np.nan)
     assert "decoder" not in matched_conclusion(alone) + matched_detail(alone)
@@ -44,8 +45,7 @@ def test_without_two_seeds_nothing_is_claimed():
 
 def test_universality_is_told_by_what_differs():
     text = universality_sentence(COLUMNS, make_best(COLUMNS))
-    assert "is 0.720 where the two differ in their seed only, 0.610 where the two differ in width" in text
-    assert "0.130 where the two differ in the model and 0.460 with any neuron; with the tokens" in text
+    assert "is 0.720 (another seed), 0.610 (another width), 0.130 (another model) and 0.460 (the neurons);" in text
     assert text.endswith("it is 0.720 between seeds, and 0.0500 with the entries of rows in a random order.")
     assert "is not defined" in universality_sentence(COLUMNS, make_best(COLUMNS).iloc[:0])
 
@@ -61,17 +61,15 @@ def test_neurons_of_two_models_are_told_apart_from_dictionaries():
     columns = [Column(model, "neurons", True, None, "neurons", "corpus") for model in ("one", "other")]
     best = make_best(columns).assign(differ="model", matching="activations")
     text = universality_sentence(columns, best)
-    assert "0.720 between neurons of two models" in text
-    assert "in the model" not in text
+    assert "is 0.720 (neurons of two models);" in text
     assert universality_conclusion(columns, best).startswith("The study has no two seeds")
 
 
 def test_seeds_are_held_against_another_model():
     more = universality_conclusion(COLUMNS, make_best(COLUMNS))
-    assert more.endswith("at 0.720, in one on another model at 0.130: what two seeds share is more than the text alone"
-                         " would give.")  # fmt: skip
+    assert "at 0.720, in one on another model at 0.130: two seeds share more than" in more
     same = make_best(COLUMNS, {"seed": 0.5, "width": 0.5, "neurons": 0.4, "model": 0.6})
-    assert universality_conclusion(COLUMNS, same).endswith("what two seeds share the text alone may give as well.")
+    assert "two seeds do not clearly share more" in universality_conclusion(COLUMNS, same)
     assert universality_conclusion(COLUMNS, same[same["differ"] != "model"]).startswith("The study has no two seeds")
 
 

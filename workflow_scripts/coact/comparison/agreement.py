@@ -8,7 +8,14 @@ from coact.comparison.columns import Column, comparable
 from coact.comparison.wording import NOT_DEFINED, count, listed, percent, plural, sentence, spread
 
 MATCHED_BY = {"decoder": "by decoder rows", "activations": "by activations"}
-APART = {"seed": "in their seed only", "width": "in width", "recipe": "in recipe", "model": "in the model"}
+OTHERS = {
+    "seed": "another seed",
+    "width": "another width",
+    "recipe": "another recipe",
+    "model": "another model",
+    "neurons": "the neurons",
+    "both": "neurons of two models",
+}
 
 
 def matched_conclusion(pairs: pd.DataFrame) -> str:
@@ -20,29 +27,33 @@ def matched_conclusion(pairs: pd.DataFrame) -> str:
     found = _seeds(pairs, "edge_jaccard")
     if not found:
         return f"How similar the graphs of two seeds are is {NOT_DEFINED} here."
-    shared = listed(
-        [f"{spread(rows['value'], percent)} of the edges on features matched {by}" for by, rows in found.items()]
-    )
+    (first, rows), *others = found.items()
+    shared = [f"{spread(rows['value'], percent)} of the edges are in both graphs on features matched {first}"]
+    shared += [f"{spread(rows['value'], percent)} on features matched {by}" for by, rows in others]
     chance = listed([spread(rows["null_mean"], percent) for rows in found.values()])
     return (
-        f"Between dictionaries that differ in their seed only, {shared} are in both graphs (Jaccard), where matchings"
-        f" among features of about equal frequency give {chance}."
+        f"Between dictionaries that differ in their seed only, {listed(shared)} (Jaccard), where matchings among"
+        f" features of about equal frequency give {chance}."
     )
 
 
 def matched_detail(pairs: pd.DataFrame) -> str:
     """p of the shared edges of two seeds, their communities, and whether the two matchings agree."""
     edges, groups = _seeds(pairs, "edge_jaccard"), _seeds(pairs, "community_ami")
-    texts = [f"p of the shared edges is {spread(rows['p'])} {by}" for by, rows in edges.items()]
-    texts += [
-        f"communities agree with an AMI of {spread(rows['value'])} {by}, against {spread(rows['null_mean'])}"
-        f" (p {spread(rows['p'])})"
-        for by, rows in groups.items()
-    ]
+    texts = []
+    if edges:
+        chance = [f"{spread(rows['p'])} {by}" for by, rows in edges.items()]
+        texts.append(f"for the shared edges p is {listed(chance)}")
+    if groups:
+        agree = [
+            f"{spread(rows['value'])} {by}, against {spread(rows['null_mean'])} (p {spread(rows['p'])})"
+            for by, rows in groups.items()
+        ]
+        texts.append(f"the AMI of communities is {', and '.join(agree)}")
     same = pairs.loc[(pairs["differ"] == "seed"), "same_partner"]
     if same.notna().any():
         texts.append(f"the two matchings give {spread(same, percent)} of the features the same partner")
-    return f"{sentence('; '.join(texts))}." if texts else "Neither is how far their communities agree."
+    return sentence("; ".join(texts) + ".") if texts else "Neither is how far their communities agree."
 
 
 def _seeds(pairs: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
@@ -71,8 +82,10 @@ def universality_conclusion(columns: Sequence[Column], best: pd.DataFrame) -> st
         f" {spread(seeds)}, in one on another model at {spread(models)}"
     )
     if min(seeds) > max(models):
-        return f"{text}: what two seeds share is more than the text alone would give."
-    return f"{text}: what two seeds share the text alone may give as well."
+        return f"{text}: two seeds share more than dictionaries on two models do, which have the text in common."
+    return (
+        f"{text}: two seeds do not clearly share more than dictionaries on two models, which have the text in common."
+    )
 
 
 def universality_sentence(columns: Sequence[Column], best: pd.DataFrame) -> str:
@@ -80,10 +93,7 @@ def universality_sentence(columns: Sequence[Column], best: pd.DataFrame) -> str:
     medians = _medians(columns, best, "activations")
     if not medians:
         return f"How alike the features of two dictionaries are is {NOT_DEFINED} here."
-    parts = [f"{spread(medians[differ])} where the two differ {name}" for differ, name in APART.items()
-             if differ in medians]  # fmt: skip
-    parts += [f"{spread(medians['neurons'])} with any neuron"] if "neurons" in medians else []
-    parts += [f"{spread(medians['both'])} between neurons of two models"] if "both" in medians else []
+    parts = [f"{spread(medians[differ])} ({name})" for differ, name in OTHERS.items() if differ in medians]
     null = best.loc[best["matching"] == "activations", "null_median"]
     text = (
         f"For the median feature the largest correlation with any feature of another dictionary is {listed(parts)};"
