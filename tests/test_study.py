@@ -56,7 +56,7 @@ def test_the_graph_is_that_of_the_plain_loop(tiny_study, column):
     assert dict(zip(zip(edges["source"], edges["target"], strict=True), edges["count"], strict=True)) == {
         pair: count for pair, (count, _) in expected.items()
     }
-    np.testing.assert_allclose(edges["weight"], [expected[pair][1] for pair in sorted(expected)], rtol=1e-6)
+    np.testing.assert_allclose(edges["weight"], [expected[pair][1] for pair in sorted(expected)], rtol=0, atol=1e-9)
 
 
 def test_the_graphml_is_the_graph(tiny_study):
