@@ -1,10 +1,11 @@
 # make study   environment, default study, summary, path of the report
 # make test    environment, every check and test
-# Needs Python >= 3.11 and the package index; everything goes into .venv.
+# Needs Python >= 3.11 and the package index; everything goes into .venv, and SAELens, for the tests, into .venv-sae-lens.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SAE_LENS := .venv-sae-lens
 CORES ?= all
 
 .PHONY: study test check format docs lock
@@ -13,7 +14,7 @@ study: $(VENV)/study.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.comparison results/comparison/summary.parquet results/report/report.html
 
-test: check
+test: check $(SAE_LENS)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest
 
 check: $(VENV)/dev.installed
@@ -44,4 +45,14 @@ $(VENV)/study.installed: envs/study.lock | $(VENV)/bin/python
 
 $(VENV)/dev.installed: envs/dev.lock $(VENV)/study.installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r envs/dev.lock
+	@touch $@
+
+# SAELens wants a transformer-lens that the study cannot have. Its environment lies on top of the study's: what it has
+# itself goes first, and all else, PyTorch among it, is the study's.
+SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+$(SAE_LENS)/installed: envs/sae-lens.in $(VENV)/study.installed
+	$(BIN)/python -m venv --clear --without-pip $(SAE_LENS)
+	$(BIN)/python $(SITE) > $$($(SAE_LENS)/bin/python $(SITE))/study.pth
+	$(BIN)/python -m pip --python $(SAE_LENS)/bin/python install --disable-pip-version-check --quiet --no-deps -r envs/sae-lens.in
+	@echo '*' > $(SAE_LENS)/.gitignore
 	@touch $@

@@ -14,6 +14,7 @@ include: "rules/corpus.smk"
 include: "rules/models.smk"
 include: "rules/activations.smk"
 include: "rules/sae.smk"
+include: "rules/ground_truth.smk"
 include: "rules/features.smk"
 include: "rules/graph.smk"
 include: "rules/comparison.smk"
@@ -24,6 +25,7 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.all_ground_truth.input,
         rules.all_graphs.input,
         rules.all_comparison.input,
         rules.all_figures.input,

@@ -35,7 +35,9 @@ from coact.activations import Shard, open_shard
 from coact.artefacts import write_tensors
 from coact.features import encode
 from coact.jobs import keep_memory
-from coact.sae.architectures import Architecture, ReLU, TopK
+from coact.sae.architectures import Architecture
+from coact.sae.architectures.relu import ReLU
+from coact.sae.architectures.topk import TopK
 
 NOISE = 0.05
 

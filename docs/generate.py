@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from coact.artefacts import atomic
-from coact.config import load_schema
+from coact.config import branches, load_schema, resolve
 
 PAGE = Path(__file__).with_name("configuration.md")
-TITLES = {"saes": "SAEs"}
+TITLES = {"saes": "SAEs", "ground_truth": "Ground truth"}
 Node = dict[str, Any]
 
 INTRO = """\
@@ -44,10 +44,14 @@ Beyond types and ranges, a study is refused before anything runs, with one line 
 - `activations.train_tokens` or `activations.heldout_tokens` is above its namesake in `corpus`, or below one context;
 - `activations.shard_tokens` is not a multiple of `graph.batch_contexts` x `corpus.context_length`;
 - the captured stream that `graph.split` names holds fewer than `graph.batches` batches;
-- `graph.k`, or `k` of a TopK family, is above the number of features (where the width at the hook point can be told);
+- a family has a key of another architecture than its own;
+- `graph.k`, one of `sensitivity.k`, or `k` of a family is above the number of features (where the width at the hook
+  point can be told);
+- `prefixes` of a family do not ascend to 1, or one of them adds no feature to the one before;
 - `activations.hook` names a block that a model lacks (other unknown hook points are refused once the model is open);
 - a model is called `corpus`, its `heads` do not divide its `d_model`, or its `like` is not another, real model;
 - a local model's folder lacks `config.json`, safetensors weights or a tokenizer;
+- an imported SAE's folder lacks `cfg.json` or weights, or its architecture, width or hook point does not fit;
 - a family names a model that is not there, or no family is made for any model.
 
 Text that falls short of its share of tokens is found when the corpus is tokenized, since only then is its length known.
@@ -81,18 +85,18 @@ def _section(name: str, node: Node, schema: Node, required: bool) -> Iterator[st
     if "properties" in node:
         yield _table(_rows(node["properties"], schema, f"{name}.", node.get("required", [])))
         for key, child in node["properties"].items():
-            if "items" in child and _kinds(_resolve(child["items"], schema)):
+            if "items" in child and branches(resolve(child["items"], schema), schema):
                 yield from _entries(f"{name}.{key}[]", child["items"], schema)
     else:
         entry = "<model>" if name == "models" else "<family>"
-        yield f"Names match `{_resolve(node['propertyNames'], schema)['pattern']}`.\n"
+        yield f"Names match `{resolve(node['propertyNames'], schema)['pattern']}`.\n"
         yield from _entries(f"{name}.{entry}", node["additionalProperties"], schema)
 
 
 def _entries(path: str, node: Node, schema: Node) -> Iterator[str]:
     """What entries of every kind share, then one subsection per kind."""
-    node = _resolve(node, schema)
-    kinds = {kind: _resolve(child, schema) for kind, child in _kinds(node).items()}
+    node = resolve(node, schema)
+    kinds = {kind: child for _, kind, child in branches(node, schema)}
     tables = {kind: child["properties"] for kind, child in kinds.items()}
     first = next(iter(tables.values()))
     shared = {key: value for key, value in first.items() if all(table.get(key) == value for table in tables.values())}
@@ -107,27 +111,20 @@ def _entries(path: str, node: Node, schema: Node) -> Iterator[str]:
             yield _table(_rows(own, schema, f"{path}.", child.get("required", [])))
         else:
             yield "No further keys.\n"
-
-
-def _kinds(node: Node) -> dict[str, Node]:
-    return {branch["if"]["properties"]["kind"]["const"]: branch["then"] for branch in node.get("allOf", [])}
-
-
-def _resolve(node: Node, schema: Node) -> Node:
-    """A node with its reference followed; keys beside the reference win."""
-    if "$ref" not in node:
-        return node
-    own = {key: value for key, value in node.items() if key != "$ref"}
-    return {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **own}
+        for key, value, branch in branches(child, schema):
+            yield f"#### `{path}`, {key} `{value}`\n"
+            yield f"{_text(branch['description'])}\n"
+            yield _table(_rows(branch["properties"], schema, f"{path}.", branch.get("required", [])))
 
 
 def _holds_keys(node: Node, schema: Node) -> bool:
-    return _resolve(node, schema).get("type") == "object"
+    kind = resolve(node, schema).get("type")
+    return "object" in ([kind] if isinstance(kind, str) else kind or [])
 
 
 def _rows(properties: dict[str, Node], schema: Node, prefix: str, required: list[str]) -> Iterator[list[str]]:
     for name, child in properties.items():
-        node = _resolve(child, schema)
+        node = resolve(child, schema)
         default = "required" if name in required else _default(node, schema)
         yield [
             f"`{prefix}{name}`",
@@ -143,7 +140,7 @@ def _type(node: Node, schema: Node) -> str:
     names = [names] if isinstance(names, str) else names
     if "array" not in names:
         return " or ".join(names)
-    item = _resolve(node["items"], schema)
+    item = resolve(node["items"], schema)
     plural = {"object": "mappings"}.get(item.get("type", "string"), f"{item.get('type', 'string')}s")
     return " or ".join(f"list of {plural}" if name == "array" else name for name in names)
 
@@ -152,7 +149,7 @@ def _default(node: Node, schema: Node) -> str:
     if "default" not in node:
         return "none"
     value = node["default"]
-    if isinstance(value, list) and len(value) > 1 and value == _resolve(node["items"], schema).get("enum"):
+    if isinstance(value, list) and len(value) > 1 and value == resolve(node["items"], schema).get("enum"):
         return "all of them"
     text = f"{value:.12g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
     return f"`{text}`" if not isinstance(value, str) else f"`{value}`"
@@ -175,8 +172,8 @@ def _range(node: Node, schema: Node) -> str:
         parts.append(f"at least {node['minItems']} item{'s' if node['minItems'] > 1 else ''}")
     if node.get("uniqueItems"):
         parts.append("no repeats")
-    if "items" in node and (each := _range(_resolve(node["items"], schema), schema)):
-        parts.append(f"each {each}" if "enum" not in _resolve(node["items"], schema) else f"of {each}")
+    if "items" in node and (each := _range(resolve(node["items"], schema), schema)):
+        parts.append(f"each {each}" if "enum" not in resolve(node["items"], schema) else f"of {each}")
     return "; ".join(parts)
 
 

@@ -18,11 +18,14 @@ from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FIGURES
 from coact.models import MODEL_FILES
+from coact.sae.truth.settings import TruthSettings
 from coact.study import NULLS, TESTED_NULLS, check
 
 try:
     STUDY = check(complete(config))
     check_sources(STUDY.config["corpus"]["sources"])
+    if STUDY.config["ground_truth"]:
+        TruthSettings.of(STUDY.config["ground_truth"])
 except StudyError as error:
     raise WorkflowError(f"configuration: {error}")
 
@@ -242,6 +245,28 @@ def get_sae_settings(wildcards):
 def get_architecture(wildcards):
     """Architecture of an SAE; "identity" for the neurons."""
     return STUDY.sae_settings(wildcards.sae).get("architecture", "identity")
+
+
+def get_watched_columns():
+    """Columns (model, SAE) whose training is looked at in snapshots."""
+    return [(model, sae) for model, sae in STUDY.columns() if STUDY.sae_settings(sae).get("snapshot_steps")]
+
+
+def get_emergence(wildcards):
+    """When the features of the watched SAEs emerge."""
+    return [f"results/saes/{model}/{sae}/emergence.json" for model, sae in get_watched_columns()]
+
+
+def get_sae_source(wildcards):
+    """Files of the folder that an SAE is imported from."""
+    folder = Path(STUDY.sae_settings(wildcards.sae)["path"])
+    return sorted(str(path) for path in folder.iterdir() if path.suffix in {".json", ".safetensors"})
+
+
+def get_import_memory(wildcards):
+    """Megabytes for the import of an SAE: its float32 weights a few times over."""
+    settings = STUDY.sae_settings(wildcards.sae)
+    return 2000 + settings["d_in"] * settings["d_sae"] * 32 // 10**6
 
 
 def get_sae(wildcards):

@@ -273,6 +273,34 @@ rule plot_sae_loss_sparsity:
         "../workflow_scripts/plot_sae_loss_sparsity.py"
 
 
+rule plot_frontier:
+    input:
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        code=get_code("plot_frontier"),
+    output:
+        svg="results/figures/frontier.svg",
+        png="results/figures/frontier.png",
+        csv="results/figures/frontier.csv",
+        caption="results/figures/frontier.json",
+    log:
+        "logs/plot_frontier.log",
+    benchmark:
+        "logs/plot_frontier.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot the frontier of sparsity and reconstruction"
+    script:
+        "../workflow_scripts/plot_frontier.py"
+
+
 rule plot_feature_density:
     input:
         density=get_columns("results/saes/{model}/{sae}/density.parquet"),
@@ -301,6 +329,35 @@ rule plot_feature_density:
         "Plot feature density on held-out tokens"
     script:
         "../workflow_scripts/plot_feature_density.py"
+
+
+rule plot_emergence:
+    input:
+        summaries=get_emergence,
+        code=get_code("plot_emergence"),
+    output:
+        svg="results/figures/emergence.svg",
+        png="results/figures/emergence.png",
+        csv="results/figures/emergence.csv",
+        caption="results/figures/emergence.json",
+    log:
+        "logs/plot_emergence.log",
+    benchmark:
+        "logs/plot_emergence.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        columns=[record for record in get_column_records() if record[:2] in get_watched_columns()],
+        dpi=CONFIG["figures"]["dpi"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Plot when features emerge in training"
+    script:
+        "../workflow_scripts/plot_emergence.py"
 
 
 rule all_figures:

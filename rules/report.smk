@@ -31,7 +31,7 @@ rule render_report:
         mem_mb=2000,
         runtime=20,
     params:
-        config=CONFIG,
+        config={key: value for key, value in CONFIG.items() if key != "tracking"},
         figures=FIGURES,
         tokenizers=STUDY.tokenizers(),
     message:

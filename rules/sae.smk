@@ -1,8 +1,9 @@
 # Activation shards in, SAEs out.
-#   in:  results/activations/{model}/{split}-{shard}.safetensors
+#   in:  results/activations/{model}/{split}-{shard}.safetensors, or an SAE folder of the user
 #   out: results/saes/{model}/{sae}/cfg.json, sae_weights.safetensors   the layout that SAELens reads
 #        results/saes/{model}/{sae}/history.parquet                     losses over training
-#        results/saes/{model}/{sae}/evaluation.json, density.parquet    held-out figures
+#        results/saes/{model}/{sae}/emergence.parquet, settled.parquet, emergence.json   when features emerge
+#        results/saes/{model}/{sae}/evaluation.json, density.parquet, l0.parquet   held-out figures
 
 
 rule train_sae:
@@ -12,6 +13,7 @@ rule train_sae:
     output:
         sae=multiext("results/saes/{model}/{sae}/", "cfg.json", "sae_weights.safetensors"),
         history="results/saes/{model}/{sae}/history.parquet",
+        snapshots="results/saes/{model}/{sae}/snapshots.safetensors",
     log:
         "logs/train_sae/{model}/{sae}.log",
     benchmark:
@@ -77,6 +79,7 @@ rule evaluate_sae:
     output:
         evaluation="results/saes/{model}/{sae}/evaluation.json",
         density="results/saes/{model}/{sae}/density.parquet",
+        l0="results/saes/{model}/{sae}/l0.parquet",
     log:
         "logs/evaluate_sae/{model}/{sae}.log",
     benchmark:
@@ -100,8 +103,69 @@ rule evaluate_sae:
         "../workflow_scripts/evaluate_sae.py"
 
 
+rule measure_emergence:
+    input:
+        snapshots="results/saes/{model}/{sae}/snapshots.safetensors",
+        code=get_code("measure_emergence"),
+    output:
+        emergence="results/saes/{model}/{sae}/emergence.parquet",
+        features="results/saes/{model}/{sae}/settled.parquet",
+        summary="results/saes/{model}/{sae}/emergence.json",
+    log:
+        "logs/measure_emergence/{model}/{sae}.log",
+    benchmark:
+        "logs/measure_emergence/{model}/{sae}.tsv"
+    wildcard_constraints:
+        sae=get_pattern(STUDY.saes_of("trained")),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        seed=CONFIG["statistics"]["seed"],
+        confidence=CONFIG["statistics"]["confidence"],
+    message:
+        "Measure when features of {wildcards.sae} on {wildcards.model} emerge in training"
+    script:
+        "../workflow_scripts/measure_emergence.py"
+
+
+rule import_sae:
+    input:
+        source=get_sae_source,
+        activations=get_train_activations,
+        code=get_code("import_sae"),
+    output:
+        sae=multiext("results/saes/{model}/{sae}/", "cfg.json", "sae_weights.safetensors"),
+        history="results/saes/{model}/{sae}/history.parquet",
+    log:
+        "logs/import_sae/{model}/{sae}.log",
+    benchmark:
+        "logs/import_sae/{model}/{sae}.tsv"
+    wildcard_constraints:
+        sae=get_pattern(STUDY.saes_of("import")),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=get_import_memory,
+        runtime=30,
+    params:
+        settings=get_sae_settings,
+        hook=CONFIG["activations"]["hook"],
+        context_length=CONFIG["corpus"]["context_length"],
+        prepend_bos=CONFIG["corpus"]["prepend_bos"],
+    message:
+        "Take over SAE {wildcards.sae} for {wildcards.model}"
+    script:
+        "../workflow_scripts/import_sae.py"
+
+
 rule all_saes:
     input:
         get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        get_emergence,
     message:
         "The SAEs are complete"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numba
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "presets", "profiles", "report", "envs", "dvc.yaml")
@@ -20,10 +21,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Thousands of tiny parallel sections on a busy machine wait for one another longer than they work."""
-    before = numba.get_num_threads()
+    before = numba.get_num_threads(), torch.get_num_threads()
     numba.set_num_threads(1)
+    torch.set_num_threads(1)
     yield
-    numba.set_num_threads(before)
+    numba.set_num_threads(before[0])
+    torch.set_num_threads(before[1])
 
 
 def make_workspace(folder: Path) -> Path:

@@ -110,6 +110,8 @@ def _evaluation(column: Column, rng: np.random.Generator, features: int, dead: f
     fvu = 0.0 if identity else float(rng.uniform(0.08, 0.4))
     clean, zero, mean = 4.09, 6.9, 6.1
     spliced = clean + fvu * 0.9
+    l0 = float(rng.uniform(14, 40))
+    parts = {"q05": 0.5, "q25": 0.8, "q50": 1.0, "q75": 1.2, "q95": 1.6, "max": 3.0}
     return {
         "model": column.model,
         "sae": column.sae,
@@ -118,9 +120,19 @@ def _evaluation(column: Column, rng: np.random.Generator, features: int, dead: f
         "d_sae": features,
         "tokens": HELDOUT_TOKENS,
         "fvu": fvu,
-        "l0": float(rng.uniform(14, 40)),
+        "l0": l0,
+        "l0_distribution": {"sd": 0.3 * l0, **{key: int(part * l0) for key, part in parts.items()}},
         "dead_share": dead,
+        "ultralow_share": None,
+        "smallest_frequency": 1 / HELDOUT_TOKENS,
+        "cosine": 1 - fvu / 2,
+        "norm_ratio": 1 - fvu / 3,
+        "reconstruction_bias": 1 - fvu / 10,
+        "encoder_norm": 1.0,
+        "decoder_norm": 1.0,
+        "encoder_decoder_cosine": 0.8,
         "cross_entropy": {"clean": clean, "spliced": spliced, "zero": zero, "mean": mean},
+        "kl_divergence": 0.9 * fvu,
         "loss_recovered_zero": (zero - spliced) / (zero - clean),
         "loss_recovered_mean": (mean - spliced) / (mean - clean),
         "config": {"seed": 0},

@@ -5,9 +5,9 @@ import copy
 import pytest
 import yaml
 
-from coact.config import complete
+from coact.config import complete, load_schema
 from coact.errors import ConfigError
-from coact.study import check, dictionary_size
+from coact.study import check, dictionary_size, prefix_sizes
 from conftest import ROOT
 
 BASE = {
@@ -23,6 +23,7 @@ BASE = {
     },
     "graph": {},
 }
+MATRYOSHKA = {"kind": "trained", "architecture": "matryoshka"}
 
 
 def study(**changes):
@@ -87,6 +88,24 @@ def test_shards_cover_the_stream_and_end_with_the_graph():
         ("sensitivity", {"include_bos": []}, "sensitivity.include_bos"),
         ("nulls", {"replicates": 0}, "nulls.replicates: 0 is less than the minimum of 1"),
         ("saes.topk.k", 600, "saes.topk.k: found 600, but 'topk-x1-s0' on model 'main' has only 512 features"),
+        ("saes.topk.l1", 2.0, "saes.topk: key 'l1' is not one of architecture 'topk' (gated, relu have it)"),
+        ("saes.topk.bandwidth", 2.0, "saes.topk: key 'bandwidth' is not one of architecture 'topk' (jumprelu has it)"),
+        ("saes.topk.aux_shar", 0, "saes.topk: unknown key 'aux_shar'; did you mean aux_share?"),
+        ("saes.topk.colour", 0, "saes.topk: unknown key 'colour'; known keys: kind, architecture, models"),
+        ("saes.topk.k", "many", "saes.topk.k: found 'many', expected integer"),
+        ("saes.topk.architecture", "magic", "saes.topk.architecture: 'magic' is not one of ["),
+        ("saes.m", MATRYOSHKA | {"prefixes": [0.5, 0.25, 1]}, "saes.m.prefixes: found [0.5, 0.25, 1], expected shares"),
+        ("saes.m", MATRYOSHKA | {"prefixes": [0.25, 0.5]}, "found [0.25, 0.5], expected shares that ascend to 1"),
+        (
+            "saes.m",
+            MATRYOSHKA | {"prefixes": [0.0001, 1]},
+            "saes.m.prefixes: found 0.0001, which of 2048 features are 0, expected at least one more than the 0 before",
+        ),
+        (
+            "saes.m",
+            MATRYOSHKA | {"prefixes": [0.5, 0.5001, 1]},
+            "saes.m.prefixes: found 0.5001, which of 2048 features are 1024, expected at least one more than the 1024",
+        ),
         ("models.main.kind", "hubb", "models.main.kind: 'hubb' is not one of"),
         ("models.main.heads", 5, "models.main.heads: found 5, expected a divisor of d_model = 128"),
         ("models.control.like", "nobody", "models.control.like: found 'nobody', expected one of: main"),
@@ -109,6 +128,30 @@ def test_what_does_not_fit_is_refused_by_name(path, value, message):
         study(**{path: value})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_known_keys_are_those_of_the_chosen_architecture():
+    with pytest.raises(ConfigError, match=r"known keys: .*aux_share") as caught:
+        study(**{"saes.topk.colour": 0})
+    assert "l1" not in str(caught.value)
+
+
+def test_only_what_is_wrong_itself_is_told():
+    # A branch of the schema with an error in it explains none of its keys: that must not make `aux_share` unknown.
+    with pytest.raises(ConfigError) as caught:
+        study(**{"saes.topk.k": "many", "saes.topk.aux_share": 1.0})
+    assert str(caught.value) == "saes.topk.k: found 'many', expected integer"
+    with pytest.raises(ConfigError) as caught:
+        study(**{"saes.topk": {"kind": "trained", "k": 4, "l1": 1.0}})
+    assert str(caught.value) == "saes.topk: key 'architecture' is missing"
+
+
+@pytest.mark.parametrize("name", load_schema()["$defs"]["sae_trained"]["properties"]["architecture"]["enum"])
+def test_a_family_has_the_settings_of_its_architecture_alone(name):
+    settings = study(**{"saes.one": {"kind": "trained", "architecture": name}}).config["saes"]["one"]
+    properties = load_schema()["$defs"]
+    own, common = properties[f"architecture_{name}"]["properties"], properties["sae_trained"]["properties"]
+    assert settings.keys() == own.keys() | common.keys()
 
 
 def test_a_model_folder_needs_config_weights_and_tokenizer(tmp_path):
@@ -137,3 +180,8 @@ def test_the_default_configuration_is_a_study():
 
 def test_dictionary_size_rounds_to_the_nearest():
     assert [dictionary_size(512, factor) for factor in (4, 0.5, 0.0001)] == [2048, 256, 1]
+
+
+def test_prefixes_are_whole_numbers_of_features():
+    assert prefix_sizes(40, [0.0625, 0.125, 0.25, 0.5, 1.0]) == (3, 5, 10, 20, 40)
+    assert prefix_sizes(1, [1.0]) == (1,)

@@ -23,11 +23,13 @@ from coact.figures import FIGURES
 from coact.graph.build import coactivation_graph, node_table
 from coact.graph.measures import decoder_cosine, edge_measures
 from coact.graph.statistics import describe_graph
+from coact.models.evaluate import PatchedPredictions
 from coact.nulls.proportion import degree_table
 from coact.nulls.significance import edge_significance
-from coact.sae.architectures import Architecture, ReLU
-from coact.sae.evaluate import density, evaluation, reconstruction
-from coact.sae.train import HISTORY_COLUMNS
+from coact.sae.architectures import Architecture
+from coact.sae.architectures.relu import ReLU
+from coact.sae.evaluate import density, evaluation, l0_table, reconstruction
+from coact.sae.history import HISTORY_COLUMNS
 from coact.study import TESTED_NULLS
 from conftest import ROOT
 from reference_graph import sparse_batch
@@ -262,8 +264,12 @@ def test_saes_are_as_documented(tmp_path):
     shard = make_shard(tmp_path / "shard", np.random.default_rng(0).normal(size=(8, 2)))
     found = reconstruction(sae, [shard], include_special=False)
     model = {"cross_entropy": 1.0, "cross_entropy_zero": 3.0, "cross_entropy_mean": 2.0}
-    assert {"model", "sae", *evaluation(sae, "relu", found, 1.5, model)} == set(table(f"{folder}/evaluation.json"))
-    assert frame_types(density(found)) == table(f"{folder}/density.parquet")
+    record = evaluation(sae, "relu", found, PatchedPredictions(1.5, 0.1), model)
+    assert {"model", "sae", *record} == set(table(f"{folder}/evaluation.json"))
+    for key in record["l0_distribution"]:
+        assert f"`{key}`" in section(f"{folder}/evaluation.json"), key
+    assert frame_types(density(sae, found)) == table(f"{folder}/density.parquet")
+    assert frame_types(l0_table(found)) == table(f"{folder}/l0.parquet")
     assert list(HISTORY_COLUMNS) == list(table(f"{folder}/history.parquet"))
     encode_shard(sae, shard, 8, False, tmp_path / "features", {})
     assert tensor_types(tmp_path / "features") == table("results/features/{model}/{sae}/{split}-{shard}.safetensors")
@@ -320,22 +326,24 @@ def test_the_rule_example_has_every_part():
 
 
 def test_the_architecture_example_works():
-    sae = example("class JumpReLU").JumpReLU(4, 6)
+    sae = example("class Tanh").Tanh(4, 6, penalty=0.5, width=2.0)
     assert isinstance(sae, Architecture)
     sae.initialize(torch.zeros(4), 0)
     x = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
-    losses = sae.losses(x, torch.zeros(6, dtype=torch.bool), 1.0)
-    losses.total.backward()
-    assert sae.threshold.grad.abs().sum() > 0
-    assert torch.equal(losses.active, sae.encode(x) > 0)
-    expected = sae.encode(x).detach() / 3
-    sae.rescale(3)
-    torch.testing.assert_close(sae.encode(x / 3), expected)
+    losses = sae.backward(x, torch.zeros(6, dtype=torch.bool), 1.0)
+    features = sae.encode(x).detach()
+    assert losses.sparsity.item() == pytest.approx(0.5 * np.tanh(features.numpy() / 2).sum() / 32)
+    assert torch.equal(losses.fired, (features > 0).sum(0))
+    definition = next(code for kind, code in FENCE.findall(TEXTS["extending.md"]) if "architecture_tanh" in code)
+    assert set(yaml.safe_load(definition)["architecture_tanh"]["properties"]) == {"penalty", "width"}
+    finished = sae.finish(x, 3.0)
+    assert type(finished) is ReLU
+    torch.testing.assert_close(finished.encode(x / 3), features / 3)
 
 
 def test_the_source_example_works(monkeypatch):
     monkeypatch.setitem(sources.KINDS, "sums", example("sums/{number}"))
-    definition = next(code for kind, code in FENCE.findall(TEXTS["extending.md"]) if kind == "yaml")
+    definition = next(code for kind, code in FENCE.findall(TEXTS["extending.md"]) if "source_sums" in code)
     keys = yaml.safe_load(definition)["source_sums"]["properties"]
     spec = {"name": "arithmetic", "kind": "sums", "share": 1, "largest": keys["largest"]["default"]}
     corpus = collect([spec], 0, 0.5, 500, 500)

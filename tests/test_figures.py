@@ -17,7 +17,9 @@ from coact.comparison.nulls import NULL_NAMES, SHOWN
 from coact.figures import FIGURES
 from coact.figures.degree import degree_distribution, log_degree_distribution
 from coact.figures.degree_frequency import degree_frequency
+from coact.figures.emergence import emergence
 from coact.figures.frequency import feature_density, frequency_distribution
+from coact.figures.frontier import frontier
 from coact.figures.histograms import log_edges, log_integer_edges
 from coact.figures.intervals import median_interval
 from coact.figures.nulls import null_comparison
@@ -28,6 +30,7 @@ from coact.figures.style import looks, style
 from coact.figures.training import sae_loss_sparsity
 from synthetic_artefacts import PLAN, make_columns
 from synthetic_sensitivity import make_rarefaction, make_sensitivity
+from test_sae_emergence import make_emergence
 
 INTERVALS = {"bootstrap": 200, "confidence": 0.95, "seed": 0}
 
@@ -47,6 +50,8 @@ def draw(name, entries):
         "sensitivity": (sensitivity, [entry.sensitivity for entry in entries], 4, False),
         "rarefied_degree": (rarefied_degree, [entry.rarefaction for entry in entries], 100, INTERVALS),
         "sae_loss_sparsity": (sae_loss_sparsity, [entry.history for entry in entries], evaluations),
+        "frontier": (frontier, evaluations),
+        "emergence": (emergence, [make_emergence() for _ in entries], 0.95),
         "feature_density": (feature_density, [entry.density for entry in entries], evaluations, 0.95),
     }
     function, *inputs = calls[name]

@@ -3,17 +3,20 @@
 import itertools
 import json
 import math
+import os
+import subprocess
+import sys
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 from diptest import diptest
-from scipy.stats import pearsonr, poisson, spearmanr
+from scipy.stats import pearsonr, poisson, rankdata, skew, spearmanr
 from sklearn.mixture import GaussianMixture
 
-from coact.graph.association import _Pearson, _Spearman, correlate
-from coact.graph.shape import dip_test, log_degree, log_frequency, mixture_test, spread, unit_of
+from coact.graph.association import _Pearson, _Spearman, correlate, ranks
+from coact.graph.shape import dip_test, log_degree, log_frequency, mixture_test, skewness, spread, unit_of
 from coact.graph.statistics import describe_graph, odd_quadrants
 from coact.graph.structure import describe_structure
 
@@ -310,3 +313,21 @@ def test_odd_quadrants_by_hand():
     longer = odd_quadrants(nodes, np.array([9, 5, 5, 1, 0]), listed=9)
     assert [entry["feature"] for entry in longer["low_degree_high_frequency"]] == [3, 2]
     assert [entry["feature"] for entry in longer["high_degree_low_frequency"]] == [0, 1]
+
+
+def test_ranks_and_skewness_are_those_of_scipy():
+    values = np.random.default_rng(0).geometric(0.3, 200).astype(float)
+    np.testing.assert_array_equal(ranks(values), rankdata(values))
+    assert skewness(values) == pytest.approx(skew(values))
+    assert ranks(np.empty(0)).shape == (0,)
+
+
+def test_jobs_of_the_graph_import_no_more_than_they_need():
+    code = (
+        "import sys, coact.nulls.replicates, coact.graph.communities, coact.nulls.proportion\n"
+        "print(sorted({'matplotlib', 'scipy.stats', 'torch', 'sklearn'} & set(sys.modules)))\n"
+        "import matplotlib.pyplot"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert found.stdout.strip() == "[]"

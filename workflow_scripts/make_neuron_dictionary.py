@@ -8,8 +8,8 @@ from coact.activations import open_shard
 from coact.artefacts import write_table
 from coact.jobs import job
 from coact.sae.disk import sae_lens_metadata, save_sae
+from coact.sae.history import HISTORY_COLUMNS
 from coact.sae.neurons import neuron_dictionary
-from coact.sae.train import HISTORY_COLUMNS
 
 with job(snakemake) as stamp:
     params = snakemake.params

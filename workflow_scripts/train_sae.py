@@ -1,29 +1,41 @@
 """Adapter of rule train_sae."""
 
+from contextlib import closing
 from pathlib import Path
 
 from coact.activations import open_shard
 from coact.artefacts import write_table
 from coact.jobs import job
 from coact.sae.architectures import ARCHITECTURES
+from coact.sae.checkpoint import FOLDER, Checkpoint, identity_of
 from coact.sae.disk import sae_lens_metadata, save_sae
+from coact.sae.initialization import check_memory
 from coact.sae.stream import ActivationStream
-from coact.sae.train import train_sae
+from coact.sae.train import Training, train_sae
 from coact.study import dictionary_size
+from coact.trackers import open_tracker
 
-TRAINING = ("tokens", "learning_rate", "warmup_share", "decay_share", "dead_steps", "seed")
+# Neither the training's nor, as all others, the architecture's.
+FAMILY = {"kind", "architecture", "expansion", "batch_tokens"}
 
 with job(snakemake) as stamp:
-    params, settings = snakemake.params, snakemake.params.settings
+    params, names, config = snakemake.params, snakemake.wildcards, snakemake.config
+    # How often to write checkpoints and what to show changes no result, so neither is a parameter of the rule.
+    minutes = config["saes"][names.sae.partition("-")[0]]["checkpoint_minutes"]
+    settings = params.settings
+    training = Training.of(settings)
     shards = [open_shard(path) for path in snakemake.input.activations]
-    stream = ActivationStream(shards, params.include_bos, settings["batch_tokens"], settings["seed"])
-    sae = ARCHITECTURES[settings["architecture"]](
-        stream.width,
-        dictionary_size(stream.width, settings["expansion"]),
-        **{key: settings[key] for key in ("k", "l1", "aux_share")},
-    )
-    history = train_sae(sae, stream, **{key: settings[key] for key in TRAINING})
-    write_table(history, snakemake.output.history, stamp)
-    model = snakemake.wildcards.model
-    metadata = sae_lens_metadata(model, params.hook, params.context_length, params.prepend_bos)
-    save_sae(sae, Path(snakemake.output.sae[0]).parent, metadata, stamp)
+    stream = ActivationStream(shards, params.include_bos, settings["batch_tokens"], training.seed)
+    d_sae = dictionary_size(stream.width, settings["expansion"])
+    check_memory(stream.width, d_sae, stream.batch_tokens)
+    own = {key: value for key, value in settings.items() if key not in FAMILY | vars(training).keys()}
+    sae = ARCHITECTURES[settings["architecture"]](stream.width, d_sae, **own)
+    identity = identity_of(settings | {"include_bos": params.include_bos}, shards)
+    checkpoint = Checkpoint(FOLDER / names.model / f"{names.sae}.safetensors", identity, minutes)
+    with closing(open_tracker(config["tracking"], f"{names.model}/{names.sae}", settings)) as tracker:
+        trained = train_sae(sae, stream, training, checkpoint, tracker)
+    write_table(trained.history, snakemake.output.history, stamp)
+    trained.snapshots.write(snakemake.output.snapshots, stamp)
+    origin = names.model, params.hook, params.context_length, params.prepend_bos, settings["architecture"]
+    save_sae(trained.sae, Path(snakemake.output.sae[0]).parent, sae_lens_metadata(*origin), stamp)
+    checkpoint.delete()

@@ -35,7 +35,8 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
             config[section] = {name: entry for name, entry in config[section].items() if entry is not None}
     schema = load_schema()
     errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
-    messages = sorted(_message(leaf) for error in errors for leaf in _leaves(error))
+    found = (_message(leaf, schema) for error in errors for leaf in _leaves(error))
+    messages = sorted(message for message in found if message)
     if messages:
         more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
         raise ConfigError(messages[0] + more)
@@ -48,17 +49,14 @@ def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationErro
     return [leaf for child in error.context for leaf in _leaves(child)]
 
 
-def _message(error: jsonschema.ValidationError) -> str:
+def _message(error: jsonschema.ValidationError, schema: dict[str, Any]) -> str | None:
+    """One line on an error; None where it only follows from another."""
     key = "config"
     for part in error.absolute_path:
         key += f"[{part}]" if isinstance(part, int) else f".{part}"
     key = key.removeprefix("config.")
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))[0]
-        near = difflib.get_close_matches(unknown, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        return f"{key}: unknown key '{unknown}'; {hint}"
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        return _message_on_key(key, error.instance, error.schema, schema)
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"{key}: key '{missing}' is missing"
@@ -69,18 +67,62 @@ def _message(error: jsonschema.ValidationError) -> str:
     return f"{key}: {error.message}"
 
 
-def _fill(value: Any, node: dict[str, Any], schema: dict[str, Any]) -> Any:
-    if "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+def _message_on_key(key: str, instance: dict[str, Any], node: dict[str, Any], schema: dict[str, Any]) -> str | None:
+    """One line on a key of `instance` that `node`, and the branches of it that apply, do not have; None without one.
+
+    A key of a branch that does not apply, as of another architecture, is told as that.
+    """
+    known, owners, choice = list(node.get("properties", {})), {}, None
+    for selector, value, branch in branches(node, schema):
+        properties = branch.get("properties", {})
+        if instance.get(selector) == value:
+            known, choice = known + list(properties), f"{selector} '{value}'"
+        for name in properties:
+            owners.setdefault(name, []).append(value)
+    unknown = set(instance) - set(known)
+    if owners and choice is None:  # what chooses a branch is wrong or missing, and that is an error of its own
+        unknown -= set(owners)
+    if not unknown:
+        return None
+    name = min(unknown)
+    if name in owners:
+        return f"{key}: key '{name}' is not one of {choice} ({_have(owners[name])} it)"
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+    return f"{key}: unknown key '{name}'; {hint}"
+
+
+def _have(names: list[str]) -> str:
+    return f"{', '.join(sorted(names))} {'has' if len(names) == 1 else 'have'}"
+
+
+def resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A node of the schema with its reference followed; keys beside the reference win."""
+    if "$ref" not in node:
+        return node
+    own = {key: value for key, value in node.items() if key != "$ref"}
+    return {**schema["$defs"][node["$ref"].rsplit("/", 1)[1]], **own}
+
+
+def branches(node: dict[str, Any], schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """What a node adds depending on the value of one of its keys: (key, value, further node) of every branch."""
+    found = []
     for branch in node.get("allOf", []):
-        kind = branch["if"]["properties"]["kind"]["const"]
-        if isinstance(value, dict) and value.get("kind") == kind:
-            value = _fill(value, branch["then"], schema)
+        ((key, condition),) = branch["if"]["properties"].items()
+        found.append((key, condition["const"], resolve(branch["then"], schema)))
+    return found
+
+
+def _fill(value: Any, node: dict[str, Any], schema: dict[str, Any]) -> Any:
+    node = resolve(node, schema)
+    for key, choice, branch in branches(node, schema):
+        if isinstance(value, dict) and value.get(key) == choice:
+            value = _fill(value, branch, schema)
     if isinstance(value, dict):
         filled = {}
         for name, child in node.get("properties", {}).items():
             if name not in value:
-                target = schema["$defs"][child["$ref"].rsplit("/", 1)[1]] if "$ref" in child else child
+                target = resolve(child, schema)
                 if "default" not in target:
                     continue
                 filled[name] = copy.deepcopy(target["default"])

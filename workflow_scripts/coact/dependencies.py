@@ -34,6 +34,9 @@ def _imports(path: Path) -> tuple[Path, ...]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Name) and node.id == "__path__":  # a package that goes through its own folder
+            package = ".".join(path.parent.relative_to(ROOT).parts)
+            names += [f"{package}.{file.stem}" for file in path.parent.glob("*.py")]
     return tuple(file for name in names if name.split(".")[0] == "coact" for file in _files(name))
 
 

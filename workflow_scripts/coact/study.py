@@ -6,6 +6,7 @@ A column of the study is a pair (model, SAE); controls are columns like any othe
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ SPLITS = ("train", "heldout")
 NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
 TESTED_NULLS = ("tokens", "documents")  # those that edges are tested under
 CORPUS_TOKENIZER = "corpus"
+IMPORT_FILES = ("cfg.json", "sae_weights.safetensors")
+# What SAELens calls the architectures that can be imported, and what this project does.
+IMPORTED = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
+# Keys of SAELens before version 6 -> what they are called now.
+RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
+ORIGIN = ("model_name", "hook_name", "hook_head_index", "context_size", "prepend_bos", "sae_lens_version")
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,20 @@ class Study:
         return [sae for family in families for sae in self.members(family)]
 
     def sae_settings(self, sae: str) -> dict[str, Any]:
-        """Settings of one SAE: those of its family, with its own `expansion` and `seed` in place of the lists."""
+        """Settings of one SAE: those of its family, with its own `expansion` and `seed` in place of the lists.
+
+        For an imported one `architecture`, `d_in`, `d_sae` and `expansion` are what its folder says.
+        """
         family, _, rest = sae.partition("-")
         settings = {key: value for key, value in self.config["saes"][family].items() if key != "models"}
         if settings["kind"] == "trained":
             factor, seed = re.fullmatch(r"x(.+)-s(\d+)", rest).groups()
             settings |= {"expansion": float(factor), "seed": int(seed)}
-            del settings["seeds"]
+            del settings["seeds"], settings["checkpoint_minutes"]  # which changes no result
+        if settings["kind"] == "import":
+            found = imported_config(settings["path"], f"saes.{family}.path")
+            settings |= {key: found[key] for key in ("d_in", "d_sae")}
+            settings |= {"architecture": IMPORTED[found["architecture"]], "expansion": found["d_sae"] / found["d_in"]}
         return settings
 
     def features_of(self, model: str, sae: str) -> int | None:
@@ -97,6 +111,8 @@ class Study:
         settings = self.sae_settings(sae)
         if width is None or settings["kind"] == "neurons":
             return width
+        if settings["kind"] == "import":
+            return settings["d_sae"]
         return dictionary_size(width, settings["expansion"])
 
     def shard_tokens(self, split: str) -> list[int]:
@@ -181,6 +197,60 @@ def _check_family(study: Study, family: str) -> None:
         if model not in study.config["models"]:
             known = ", ".join(study.config["models"])
             raise ConfigError(f"saes.{family}.models: '{model}' is not a model; models are: {known}")
+    if "prefixes" in study.config["saes"][family]:
+        _check_ascent(study.config["saes"][family]["prefixes"], f"saes.{family}.prefixes")
+    if study.config["saes"][family]["kind"] == "import":
+        _check_import(study, family)
+
+
+def _check_import(study: Study, family: str) -> None:
+    settings, asked = study.config["saes"][family], study.config["activations"]["hook"]
+    found = imported_config(settings["path"], f"saes.{family}.path")["metadata"].get("hook_name")
+    if settings["hook_check"] and found not in (None, asked):
+        raise ConfigError(
+            f"saes.{family}: '{settings['path']}' is an SAE of activations at '{found}', but activations.hook is"
+            f" '{asked}'; where both name one place, set saes.{family}.hook_check to false"
+        )
+
+
+def imported_config(folder: str | Path, key: str) -> dict[str, Any]:
+    """cfg.json of an SAE that SAELens saved, with keys of before its version 6 under their names of today.
+
+    Args:
+        folder: of cfg.json and sae_weights.safetensors.
+        key: the key of the configuration that names it.
+    Returns:
+        cfg.json; "architecture" is one of `IMPORTED`, "d_in" and "d_sae" are above 0, and "metadata" is a dictionary.
+    Raises:
+        ConfigError: the folder is not one of such an SAE, or its architecture cannot be imported.
+    """
+    folder, place = Path(folder), f"{folder}/{IMPORT_FILES[0]}"
+    if not folder.is_dir():
+        raise ConfigError(f"{key}: '{folder}' is not a folder; expected that of an SAE which SAELens saved")
+    for name in IMPORT_FILES:
+        if not (folder / name).is_file():
+            raise ConfigError(f"{key}: '{folder}' has no {name}; expected {' and '.join(IMPORT_FILES)}")
+    try:
+        found = _todays_keys(json.loads(Path(place).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{key}: {place}: cannot be read ({error})") from None
+    name = str(found["architecture"])
+    if name not in IMPORTED:
+        hint = "; SAELens' save_inference_model makes it jumprelu" if "batchtopk" in name else ""
+        raise ConfigError(f"{key}: {place}: architecture: found '{name}', expected one of {', '.join(IMPORTED)}{hint}")
+    for size in ("d_in", "d_sae", *(["k"] if name == "topk" else [])):
+        if not isinstance(found.get(size), int) or found[size] < 1:
+            raise ConfigError(f"{key}: {place}: {size}: found {found.get(size)!r}, expected a whole number above 0")
+    return found
+
+
+def _todays_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """cfg.json of any version of SAELens as its version 6 would write it, other keys kept."""
+    found = {"architecture": "standard"} | {RENAMED.get(name, name): value for name, value in config.items()}
+    found["metadata"] = {name: found[name] for name in ORIGIN if name in found} | dict(found.get("metadata") or {})
+    if found.get("activation_fn") == "topk":
+        found |= {"architecture": "topk", "k": found["activation_fn_kwargs"].get("k")}
+    return found
 
 
 def _check_tokens(study: Study) -> None:
@@ -213,17 +283,47 @@ def _check_dictionary(study: Study, model: str, sae: str) -> None:
     if features is None:
         return
     settings, family = study.sae_settings(sae), sae.partition("-")[0]
+    width = hook_width(study.config["activations"]["hook"], _shape(study.config, model))
+    if settings["kind"] == "import" and settings["d_in"] != width:
+        raise ConfigError(
+            f"saes.{family}.path: '{settings['path']}' is an SAE of {settings['d_in']} dimensions, but activations of"
+            f" model '{model}' have {width}"
+        )
     asked = {"graph.k": study.config["graph"]["k"], "sensitivity.k": max(study.config["sensitivity"]["k"], default=0)}
-    if settings.get("architecture") == "topk":
+    if "k" in settings:
         asked[f"saes.{family}.k"] = settings["k"]
     for key, k in asked.items():
         if k > features:
             raise ConfigError(f"{key}: found {k}, but '{sae}' on model '{model}' has only {features} features")
+    if "prefixes" in settings:
+        prefix_sizes(features, settings["prefixes"], f"saes.{family}.prefixes")
 
 
 def dictionary_size(width: int, expansion: float) -> int:
     """Number of features of an SAE: the expansion factor times the input width, at least 1."""
     return max(1, math.floor(width * expansion + 0.5))
+
+
+def prefix_sizes(features: int, prefixes: Sequence[float], key: str = "prefixes") -> tuple[int, ...]:
+    """Sizes of nested prefixes of a dictionary, given as shares of its features; to the nearest.
+
+    Raises:
+        ConfigError: shares do not ascend to 1, or a prefix adds no feature to the one before; the message names `key`.
+    """
+    _check_ascent(prefixes, key)
+    sizes = (0, *(math.floor(features * share + 0.5) for share in prefixes))
+    for share, before, size in zip(prefixes, sizes, sizes[1:], strict=False):
+        if size == before:
+            raise ConfigError(
+                f"{key}: found {share:g}, which of {features} features are {size},"
+                f" expected at least one more than the {before} before it"
+            )
+    return sizes[1:]
+
+
+def _check_ascent(prefixes: Sequence[float], key: str) -> None:
+    if not prefixes or list(prefixes) != sorted(set(prefixes)) or prefixes[-1] != 1:
+        raise ConfigError(f"{key}: found {list(prefixes)}, expected shares that ascend to 1")
 
 
 def hook_width(hook: str, shape: dict[str, int]) -> int | None:

@@ -6,6 +6,7 @@ the table that is printed on the terminal, and the sentences that figures and re
     columns       the study's columns
     summary       summary table, metrics, print
     findings      what the numbers say, as sentences
+    frontier      sparsity against reconstruction of the SAEs
     sensitivity   how the graph depends on choices; saturation: on the amount of text
     rarefaction   degree and frequency at an equal number of tokens
     wording       numbers as text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
+from coact.comparison import frontier
 from coact.comparison.nulls import NULL_NAMES, SHOWN
 from coact.comparison.wording import count, defined, number, percent
 from coact.study import TESTED_NULLS
@@ -15,7 +16,19 @@ from coact.study import TESTED_NULLS
 if TYPE_CHECKING:
     from rich.table import Table
 
-QUALITY = ("fvu", "l0", "dead_share", "loss_recovered_zero", "loss_recovered_mean")
+QUALITY = (
+    "fvu",
+    "l0",
+    "dead_share",
+    "ultralow_share",
+    "cosine",
+    "norm_ratio",
+    "reconstruction_bias",
+    "encoder_decoder_cosine",
+    "kl_divergence",
+    "loss_recovered_zero",
+    "loss_recovered_mean",
+)
 GRAPH = (
     "nodes",
     "edges",
@@ -55,8 +68,8 @@ def summarize(columns: Sequence[tuple[str, str, dict[str, Any], dict[str, Any]]]
     Args:
         columns: (model, sae, evaluation, statistics), the latter two as in evaluation.json and statistics.json.
     Returns:
-        model, sae, architecture, d_sae, the held-out figures (fvu, l0, dead_share, loss_recovered_zero,
-        loss_recovered_mean, cross_entropy_clean, cross_entropy_spliced), and for scope all and live:
+        model, sae, architecture, d_sae, the held-out figures in `QUALITY`, l0_q05, l0_q50, l0_q95,
+        cross_entropy_clean, cross_entropy_spliced, and for scope all and live:
         <statistic>_<scope> and <statistic>_<scope>_null for each descriptive statistic and correlation, and
         <correlation>_<scope>_low, _high (bounds of the interval) and _n; for live features <statistic>_live
         of modularity and assortativity, <statistic>_live_null_<null model>_mean, _low and _high of the statistics in
@@ -68,6 +81,7 @@ def summarize(columns: Sequence[tuple[str, str, dict[str, Any], dict[str, Any]]]
 def _row(model: str, sae: str, evaluation: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {key: evaluation[key] for key in ("architecture", "d_sae")}
     row = {"model": model, "sae": sae, **row, **{key: _number(evaluation[key]) for key in QUALITY}}
+    row |= {f"l0_{key}": _number(evaluation["l0_distribution"][key]) for key in frontier.QUANTILES}
     row |= {f"cross_entropy_{key}": _number(evaluation["cross_entropy"][key]) for key in ("clean", "spliced")}
     for scope in SCOPES:
         observed, null = statistics["observed"][scope], statistics["null"][scope]
@@ -113,7 +127,7 @@ def metrics(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None = None) -> None:
-    """Print the headline numbers, one line per column of the study, and where the report is.
+    """Print the headline numbers and the quality of the SAEs, one line per column each, and where the report is.
 
     At most 120 characters wide; plain text where the output is not a terminal.
 
@@ -128,10 +142,11 @@ def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None =
 
     console = Console(file=file, highlight=False)
     console.width = min(console.width, TERMINAL_WIDTH) if console.is_terminal else TERMINAL_WIDTH
-    wide = _terminal_table(table, gap=2)
-    fits = Measurement.get(console, console.options, wide).maximum <= console.width
-    console.print(wide if fits else _terminal_table(table, gap=1))
-    console.print(Text(LEGEND))
+    for draw, legend in ((_terminal_table, LEGEND), (frontier.terminal_table, frontier.LEGEND)):
+        wide = draw(table, gap=2)
+        fits = Measurement.get(console, console.options, wide).maximum <= console.width
+        console.print(wide if fits else draw(table, gap=1))
+        console.print(Text(f"{legend}\n"))
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 

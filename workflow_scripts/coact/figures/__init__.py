@@ -3,7 +3,7 @@
 Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    degree, degree_frequency, frequency, nulls, rarefaction, sensitivity, training
+    degree, degree_frequency, emergence, frequency, frontier, nulls, rarefaction, sensitivity, training
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing
 
@@ -21,5 +21,7 @@ FIGURES = (
     "sensitivity",
     "rarefied_degree",
     "sae_loss_sparsity",
+    "frontier",
     "feature_density",
+    "emergence",
 )

@@ -52,6 +52,12 @@ def correlation(x: np.ndarray, y: np.ndarray, *, ranked: bool) -> float | None:
     return None if measure is None else float(measure(np.ones((1, n)))[0])
 
 
+def ranks(values: np.ndarray) -> np.ndarray:
+    """(n,) ranks from 1 on, float64; equal values share their mean rank. Importing scipy.stats takes a second."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
 def _measure(x: np.ndarray, y: np.ndarray, ranked: bool) -> tuple["_Pearson | _Spearman | None", int]:
     """The measure over the features where both are finite, None where it is not defined; and their number."""
     finite = np.isfinite(x) & np.isfinite(y)

@@ -6,12 +6,11 @@ Counted are shortest paths (Brandes 2001, Journal of Mathematical Sociology 25:1
 and Page 1998, Computer Networks 30:107) and cores (Seidman 1983, Social Networks 5:269), by igraph.
 """
 
-import igraph
 import numpy as np
 import pandas as pd
 
 from coact.graph.degree import degrees
-from coact.graph.igraphs import make_igraph
+from coact.graph.igraphs import igraph, make_igraph
 
 DAMPING = 0.85
 EXACT_WORK = 1_000_000_000  # nodes with an edge x edges up to which betweenness is exact

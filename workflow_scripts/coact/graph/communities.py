@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import igraph
 import numpy as np
 import pandas as pd
 from scipy.sparse import csc_array
@@ -24,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from coact.errors import ConfigError
 from coact.graph.degree import degrees
-from coact.graph.igraphs import make_igraph
+from coact.graph.igraphs import igraph, make_igraph
 from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT
 from coact.graph.pairs import count_pairs
 from coact.graph.sets import TokenSets

@@ -1,9 +1,18 @@
 """Graphs for igraph's algorithms. In: edges between nodes 0..n-1. Out: an `igraph.Graph`."""
 
+import sys
 from itertools import chain
 
-import igraph
 import numpy as np
+
+# igraph takes matplotlib, for drawing, wherever it finds it; every job of the graph would pay a second for that.
+_hidden = "matplotlib" not in sys.modules
+if _hidden:
+    sys.modules["matplotlib"] = None
+import igraph  # noqa: E402
+
+if _hidden:
+    del sys.modules["matplotlib"]
 
 EDGES_AT_ONCE = 1 << 16  # Python's integers take ten times the memory of the array's
 

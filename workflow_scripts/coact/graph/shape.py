@@ -37,6 +37,12 @@ def spread(values: np.ndarray, unit: float) -> np.ndarray:
     return np.repeat(distinct, how_many) + unit * ((place + 0.5) / np.repeat(how_many, how_many) - 0.5)
 
 
+def skewness(values: np.ndarray) -> float:
+    """Third central moment over the standard deviation cubed (Fisher-Pearson, not corrected for bias)."""
+    centered = values - values.mean()
+    return float((centered**3).mean() / (centered**2).mean() ** 1.5)
+
+
 def unit_of(frequencies: np.ndarray) -> float:
     """The unit of positive frequencies that are counts over one number of tokens: 1 / tokens.
 

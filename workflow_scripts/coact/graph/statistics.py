@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from coact.graph.association import correlate
+from coact.graph.association import correlate, ranks
 from coact.graph.degree import degrees
 from coact.graph.shape import dip_test, log_degree, log_frequency, mixture_test, spread
 from coact.graph.structure import describe_structure
@@ -108,8 +107,8 @@ def odd_quadrants(nodes: pd.DataFrame, degree: np.ndarray, listed: int) -> dict[
     frequency = nodes["frequency_heldout"].to_numpy()
     chosen = np.flatnonzero(nodes["live"].to_numpy(bool) & np.isfinite(frequency))
     features, degree, frequency = nodes["feature"].to_numpy()[chosen], degree[chosen], frequency[chosen]
-    degree_rank = (rankdata(degree) - 0.5) / max(len(chosen), 1)
-    frequency_rank = (rankdata(frequency) - 0.5) / max(len(chosen), 1)
+    degree_rank = (ranks(degree) - 0.5) / max(len(chosen), 1)
+    frequency_rank = (ranks(frequency) - 0.5) / max(len(chosen), 1)
     lists = {}
     for name, gap in (
         ("low_degree_high_frequency", frequency_rank - degree_rank),

@@ -1,10 +1,12 @@
-"""Held-out cross-entropy of a model, clean and ablated, beside its baselines."""
+"""Held-out cross-entropy of a model, clean and ablated, beside its baselines; what a patch does to its predictions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformer_lens.model_bridge import TransformerBridge
 
 from coact.corpus.tokens import TokenStream
@@ -63,21 +65,85 @@ def mean_cross_entropy(
         include_special: patch BOS and separator positions too; they keep their activations otherwise.
     """
     total, number = 0.0, 0
+    for tokens, keep in _passes(targets, batch_contexts, what):
+        chosen = None if patch is None else _where_kept(patch, keep, include_special)
+        losses = token_losses(bridge, tokens, hook, chosen)[keep[:, 1:]]
+        total, number = total + losses.double().sum().item(), number + losses.numel()
+    return total / max(number, 1)
+
+
+def _passes(targets: Targets, batch_contexts: int, what: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """For every forward pass the token ids, (contexts, length) int64, and which of them belong to a document."""
     starts = range(0, len(targets.contexts), batch_contexts)
     for start in tracked(starts, len(starts), what, "batches"):
         part = slice(start, start + batch_contexts)
         tokens = torch.from_numpy(targets.contexts[part].astype(np.int64)).to(get_device())
-        keep = torch.from_numpy(targets.documents[part] >= 0).to(get_device())
-        chosen = patch
-        if patch is not None and not include_special:
+        yield tokens, torch.from_numpy(targets.documents[part] >= 0).to(get_device())
 
-            def chosen(value: torch.Tensor, keep: torch.Tensor = keep) -> torch.Tensor:
-                """The patch at the tokens of documents, the activations as they are elsewhere."""
-                return torch.where(keep[..., None], patch(value), value)
 
-        losses = token_losses(bridge, tokens, hook, chosen)[keep[:, 1:]]
-        total, number = total + losses.double().sum().item(), number + losses.numel()
-    return total / max(number, 1)
+def _where_kept(patch: Patch, keep: torch.Tensor, include_special: bool) -> Patch:
+    """The patch at the tokens of documents, the activations as they are elsewhere; or the patch everywhere."""
+    return patch if include_special else lambda value: torch.where(keep[..., None], patch(value), value)
+
+
+@dataclass(frozen=True)
+class PatchedPredictions:
+    """What a patch does to the predictions of the counted targets.
+
+    Attributes:
+        cross_entropy: mean next-token cross-entropy with the patch, nats.
+        divergence: mean over targets of the divergence KL(clean || patched) between the distributions over the
+            vocabulary, nats (Kullback and Leibler 1951).
+
+    Both are NaN where no target counts.
+    """
+
+    cross_entropy: float
+    divergence: float
+
+
+@torch.inference_mode()
+def patched_predictions(
+    bridge: TransformerBridge,
+    targets: Targets,
+    batch_contexts: int,
+    hook: str,
+    patch: Patch,
+    include_special: bool = False,
+    what: str = "predictions, patched",
+) -> PatchedPredictions:
+    """Cross-entropy with a patch, and how far the patch moves predictions from those of the model as it is.
+
+    The model runs twice on the contexts of a pass. Memory holds both sets of logits, (contexts, length, vocabulary)
+    float32, and what one context needs beside them.
+
+    Args: those of `mean_cross_entropy`.
+    """
+    total, divergence, number = 0.0, 0.0, 0
+    for tokens, keep in _passes(targets, batch_contexts, what):
+        clean = _logits(bridge, tokens, hook, lambda value: value)
+        patched = _logits(bridge, tokens, hook, _where_kept(patch, keep, include_special))
+        compared = [_compare(*context) for context in zip(clean, patched, tokens, strict=True)]
+        entropies, divergences = map(torch.stack, zip(*compared, strict=True))
+        counted = keep[:, 1:]
+        total += entropies[counted].double().sum().item()
+        divergence += divergences[counted].double().sum().item()
+        number += int(counted.sum())
+    return PatchedPredictions(*(value / number if number else float("nan") for value in (total, divergence)))
+
+
+def _logits(bridge: TransformerBridge, tokens: torch.Tensor, hook: str, patch: Patch) -> torch.Tensor:
+    def replace(value: torch.Tensor, hook: object) -> torch.Tensor:
+        return patch(value.flatten(2)).view_as(value)
+
+    return bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[(hook, replace)])
+
+
+def _compare(clean: torch.Tensor, patched: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy after the patch and KL(clean || patched) of a context's predictions, each (length - 1,)."""
+    entropy = F.cross_entropy(patched[:-1], tokens[1:], reduction="none")
+    before, after = clean[:-1].log_softmax(-1), patched[:-1].log_softmax(-1)
+    return entropy, F.kl_div(after, before, reduction="none", log_target=True).sum(-1)
 
 
 def mean_activation(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
+from coact.graph.association import ranks
 from coact.nulls.summary import interval_reach
 
 FARTHEST = 0.25  # share of the ranked features, on either side, among which an odd feature has to be to remain
@@ -57,7 +57,7 @@ def degree_table(nodes: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataF
         score = np.log(degree + 1) - np.log(mean + 1)
         ranked = np.flatnonzero(live & several & (spread > 0))
         rank = np.full(len(table), np.nan)
-        rank[ranked] = (rankdata(score[ranked]) - 0.5) / max(len(ranked), 1)
+        rank[ranked] = (ranks(score[ranked]) - 0.5) / max(len(ranked), 1)
         for name, values in zip(COLUMNS, (mean, np.sqrt(variance), score, rank), strict=True):
             table[f"{name}_{null}"] = values
         table.attrs["replicates"][null] = int(replicates.max(initial=0))

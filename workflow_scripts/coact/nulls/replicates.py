@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import skew
 
 from coact.graph.association import correlation
 from coact.graph.communities import leiden, modularity
 from coact.graph.degree import degrees
 from coact.graph.sets import TokenSets
-from coact.graph.shape import dip_test, log_degree, mixture_test, spread
+from coact.graph.shape import dip_test, log_degree, mixture_test, skewness, spread
 from coact.graph.structure import describe_structure
 from coact.nulls.curveball import Curveball, null_edges
 from coact.nulls.shift import shift_sets
@@ -161,7 +160,7 @@ def _scope_statistics(
     varies = len(degree) > 0 and degree.min() < degree.max()
     found["log_degree_mean"] = float(logs.mean()) if len(logs) else None
     found["log_degree_sd"] = float(logs.std()) if len(logs) else None
-    found["log_degree_skewness"] = float(skew(logs)) if varies else None
+    found["log_degree_skewness"] = skewness(logs) if varies else None
     dips = [dip_test(values(degree)) if varies else None for values in (lambda d: spread(d, 1.0), log_degree)]
     found["dip_degree"], found["dip_log_degree"] = (dip and dip["statistic"] for dip in dips)
     mixture = mixture_test(log_degree(degree)) if varies else None

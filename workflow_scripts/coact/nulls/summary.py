@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 
 def compare_with_nulls(
@@ -69,7 +69,7 @@ def interval_reach(replicates: int, confidence: float) -> float:
     """Standard deviations from the mean to either end of a `prediction_interval`; NaN below two replicates."""
     if replicates < 2:
         return math.nan
-    return float(t.ppf((1 + confidence) / 2, replicates - 1)) * math.sqrt(1 + 1 / replicates)
+    return float(stdtrit(replicates - 1, (1 + confidence) / 2)) * math.sqrt(1 + 1 / replicates)
 
 
 def count_tested(edges: pd.DataFrame, repelled: pd.DataFrame, fdr: float) -> dict[str, Any]:

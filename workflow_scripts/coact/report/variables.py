@@ -15,6 +15,7 @@ from coact.comparison.wording import (
     sentence,
     spread,
 )
+from coact.report.frontier import frontier_texts
 from coact.report.pairs import pair_texts
 from coact.report.results import Results
 from coact.report.sensitivity import sensitivity_texts
@@ -32,6 +33,7 @@ def report_variables(results: Results) -> dict[str, str]:
         **_settings(results),
         **_seeds(results),
         **_sentences(results),
+        **frontier_texts(results),
         **sensitivity_texts(results),
         **pair_texts(results),
         **_captions(results),

@@ -2,7 +2,7 @@
 
 import torch
 
-from coact.sae.architectures import ReLU
+from coact.sae.architectures.relu import ReLU
 
 
 def neuron_dictionary(width: int) -> ReLU:

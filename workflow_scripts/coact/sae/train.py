@@ -1,134 +1,269 @@
-"""Training an SAE."""
+"""Training an SAE.
 
+In: an SAE without weights, a stream of activations, the settings of the training. Out: the finished SAE, its history
+and its snapshots. A training that was killed goes on from its checkpoint and ends as it would have.
+
+Adam (Kingma and Ba 2015) on the architecture's loss. The learning rate rises linearly, stays, and falls linearly to 0;
+the sparsity penalty rises linearly too. What is done to inputs, to decoder rows and to silent features is in
+`initialization`, `architectures.base` and `resampling`.
+"""
+
+import logging
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 
 from coact.device import get_device
+from coact.errors import ConfigError, StudyError
 from coact.progress import Progress
-from coact.sae.architectures import Architecture
-from coact.sae.architectures.base import Losses
+from coact.sae.adam import FusedAdam, RowAdam
+from coact.sae.architectures import Architecture, Losses
+from coact.sae.checkpoint import Checkpoint, as_arrays, as_tensors
+from coact.sae.history import TrainingHistory
+from coact.sae.initialization import SAMPLE_TOKENS, Data, initialize, survey
+from coact.sae.resampling import resample
+from coact.sae.snapshots import Snapshots
 from coact.sae.stream import ActivationStream
-from coact.training import History, check_loss, set_learning_rate
+from coact.trackers import Tracker
+from coact.training import check_loss
 
-SAMPLE_TOKENS = 16_384
-BETAS = (0.9, 0.999)
-HISTORY_COLUMNS = [
-    "step",
-    "tokens",
-    "loss",
-    "reconstruction",
-    "sparsity",
-    "l0",
-    "fvu",
-    "dead_share",
-    "learning_rate",
-]
+GPU_STEPS = 50  # steps between looks at the losses on a GPU, each of which waits for all work under way
+log = logging.getLogger("coact")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a training; keys of the configuration, see docs/configuration.md.
+
+    Raises:
+        ConfigError: features are to be resampled before any can have been silent for `resample_window` steps.
+    """
+
+    tokens: int
+    learning_rate: float
+    warmup_share: float
+    decay_share: float
+    sparsity_warmup_share: float
+    dead_steps: int
+    seed: int
+    normalize_inputs: bool = True
+    center: str = "mean"
+    dtype: str = "float32"
+    gradient_clip: float | None = None
+    resample_steps: tuple[int, ...] = ()
+    resample_window: int = 12_500
+    snapshot_steps: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        early = [step for step in self.resample_steps if step < self.resample_window]
+        if early:
+            raise ConfigError(
+                f"saes: resample_steps has {min(early):,}, but resample_window is {self.resample_window:,} steps, so no"
+                f" feature can be silent that long by then; expected steps of at least {self.resample_window:,}"
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Training":
+        """The settings among those of an SAE."""
+        found = {key: settings[key] for key in (field.name for field in fields(cls))}
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+
+
+class Trained(NamedTuple):
+    """What a training gives.
+
+    Attributes:
+        sae: the SAE of activations as they are, on the CPU (`Architecture.finish`).
+        history: `HISTORY_COLUMNS`; means over the steps since the last row, on scaled inputs.
+        snapshots: at `snapshot_steps`.
+    """
+
+    sae: Architecture
+    history: pd.DataFrame
+    snapshots: Snapshots
 
 
 def train_sae(
     sae: Architecture,
     stream: ActivationStream,
-    *,
-    tokens: int,
-    learning_rate: float,
-    warmup_share: float,
-    decay_share: float,
-    dead_steps: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Train `sae` in place; afterwards it takes activations as they are.
-
-    Inputs are scaled so that their mean squared norm is their dimension (Gao et al. 2024 and Conerly et al. 2024
-    normalise alike), and the scale is folded into the biases at the end. Adam; the learning rate rises linearly,
-    stays, and falls linearly to 0; the sparsity penalty rises with it. Decoder rows keep unit norm.
+    settings: Training,
+    checkpoint: Checkpoint | None = None,
+    tracker: Tracker | None = None,
+) -> Trained:
+    """Train `sae`.
 
     Args:
-        sae: the SAE; its weights are initialised here.
-        stream: training batches.
-        tokens: tokens to train on, rounded down to whole batches, at least one.
-        dead_steps: steps without firing after which a feature counts as dead in the auxiliary loss.
-        seed: seed of the weights.
-    Returns:
-        History: step, tokens, loss, reconstruction, sparsity, l0, fvu, dead_share, learning_rate; means over the
-        steps since the last row, on scaled inputs.
+        sae: the SAE; its weights are initialised here, and it may be altered after the training.
+        stream: training batches; `settings.tokens` are rounded down to whole ones, at least one.
+        settings: see `Training`.
+        checkpoint: where to go on from, and to write to; None means neither. It is not deleted.
+        tracker: gets the rows of the history.
     Raises:
-        StudyError: the loss is not finite.
+        StudyError: widths differ, the loss is not finite, or the checkpoint is not of this training.
     """
-    device = get_device()
-    scale, variance = _initialize(sae, stream, seed)
-    sae.to(device)
-    steps = max(1, tokens // stream.batch_tokens)
-    optimizer = torch.optim.Adam(sae.parameters(), lr=learning_rate, betas=BETAS, fused=True)
-    silent = torch.zeros(sae.d_sae, dtype=torch.int64, device=device)
-    progress = Progress(steps * stream.batch_tokens, "train SAE", "tokens")
-    history = History(steps, stream.batch_tokens)
-    for step, batch in enumerate(stream.batches(steps)):
-        warm, cool = _ramps(step, steps, warmup_share, decay_share)
-        rate = learning_rate * min(warm, cool)
-        losses = sae.losses(batch.to(device) * scale, silent > dead_steps, warm)
-        check_loss(losses.total.item(), "the SAE", step, steps)
-        _take_step(sae, optimizer, losses.total, rate)
-        values = _measure(losses, silent, variance)
-        progress.update(stream.batch_tokens, loss=values["loss"], L0=values["l0"], FVU=values["fvu"])
-        history.add(**values)
-        if history.is_due:
-            history.write_row(dead_share=(silent > dead_steps).double().mean().item(), learning_rate=rate)
-    progress.close()
-    sae.rescale(scale)
-    sae.cpu()
-    return history.table()[HISTORY_COLUMNS]
-
-
-def _initialize(sae: Architecture, stream: ActivationStream, seed: int) -> tuple[float, float]:
-    """Initialise `sae` on a sample of the stream.
-
-    Returns:
-        The scale of its inputs, and the variance of scaled inputs, summed over dimensions and above 0.
-    """
-    sample = stream.sample(SAMPLE_TOKENS)
-    scale = math.sqrt(stream.width / max(sample.pow(2).sum(1).mean().item(), 1e-12))
-    sae.initialize((sample * scale).mean(0), seed)
-    return scale, max((sample * scale).var(0, correction=0).sum().item(), 1e-12)
-
-
-def _ramps(step: int, steps: int, warmup_share: float, decay_share: float) -> tuple[float, float]:
-    """The linear rise to 1 in the first steps, and the linear fall from 1 in the last, at a step."""
-    warm = min(1.0, (step + 1) / max(1, round(steps * warmup_share)))
-    cool = min(1.0, (steps - step) / max(1, round(steps * decay_share)))
-    return warm, cool
-
-
-def _take_step(sae: Architecture, optimizer: torch.optim.Optimizer, loss: torch.Tensor, rate: float) -> None:
-    """Descend the gradient of `loss` at a learning rate, along and back onto unit decoder rows."""
-    set_learning_rate(optimizer, rate)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    sae.project_gradients()
-    optimizer.step()
-    sae.normalize_decoder()
-
-
-def _measure(losses: Losses, silent: torch.Tensor, variance: float) -> dict[str, float]:
-    """What a step adds to the history; the counters `silent` (see `_count_firings`) move on by the step."""
-    error = losses.reconstruction.item()
-    return {
-        "loss": losses.total.item(),
-        "reconstruction": error,
-        "sparsity": losses.sparsity.item(),
-        "l0": _count_firings(losses.active, silent),
-        "fvu": error / variance,
-    }
-
-
-def _count_firings(active: torch.Tensor, silent: torch.Tensor) -> float:
-    """Reset the counters of features that fired, raise the others, and return the batch's mean L0."""
-    if active.dtype == torch.bool:
-        fired, total = active.any(0), active.sum().item()
+    if stream.width != sae.d_in:
+        raise StudyError(f"activation shards have width {stream.width:,}, but the SAE takes {sae.d_in:,} dimensions")
+    run = _Run(sae, stream, settings)
+    found = checkpoint.load() if checkpoint else None
+    if found is None:
+        initialize(sae, run.data, settings.center, settings.seed)
     else:
-        used = active[active >= 0]
-        fired, total = torch.zeros_like(silent, dtype=torch.bool), len(used)
-        fired[used] = True
-    silent.add_(1).masked_fill_(fired, 0)
-    return total / len(active)
+        run.restore(found)
+        log.info("train SAE: going on from %s, after step %s of %s", checkpoint.path, f"{run.done:,}", f"{run.steps:,}")
+    run.snapshot(0)
+    progress = Progress((run.steps - run.done) * stream.batch_tokens, "train SAE", "tokens")
+    for batch in stream.batches(run.steps, run.done):
+        run.take_step(batch)
+        due = checkpoint is not None and checkpoint.is_due
+        figures = run.look() if due or run.is_time_to_look else {}
+        if run.history.is_due:
+            row = run.history.write_row(run.dead_share, run.rate)
+            if tracker:
+                tracker.log(row["step"], {name: None if math.isnan(value) else value for name, value in row.items()})
+        if due:
+            checkpoint.save(as_arrays(run.state()))
+        progress.update(stream.batch_tokens, **figures)
+    progress.close()
+    finished = sae.finish(run.data.sample.to(run.device), run.data.scale, stream.batch_tokens)
+    return Trained(finished.cpu(), run.history.table(), run.snapshots)
+
+
+class _Run:
+    """A training under way: everything that its next step depends on."""
+
+    def __init__(self, sae: Architecture, stream: ActivationStream, settings: Training) -> None:
+        self.device, self.sae, self.stream, self.settings = get_device(), sae, stream, settings
+        sae.to(self.device)
+        self.data = survey(stream, settings.normalize_inputs)
+        self.steps, self.done = max(1, settings.tokens // stream.batch_tokens), 0
+        self.optimizer = RowAdam(sae) if self.device.type == "cpu" else FusedAdam(sae)
+        self.silent = torch.zeros(sae.d_sae, dtype=torch.int64, device=self.device)
+        self.history = TrainingHistory(self.steps, stream, self.data.variance, self.device)
+        self.snapshots = _plan_snapshots(stream, self.data, settings.snapshot_steps, self.steps)
+        self._all_dead = False
+        late = [step for step in settings.resample_steps if step >= self.steps]
+        if late:
+            log.info("train SAE: nothing is resampled at resample_steps %s, since there are %s steps", late, self.steps)
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the step taken last."""
+        return self.settings.learning_rate * learning_rate_share(
+            self.done - 1, self.steps, self.settings.warmup_share, self.settings.decay_share
+        )
+
+    @property
+    def dead_share(self) -> float:
+        """Share of features that have not fired for `dead_steps` steps."""
+        return (self.silent >= self.settings.dead_steps).double().mean().item()
+
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether `look` is called after this step: where it is free, or now and then."""
+        return self.device.type == "cpu" or self.history.is_due or self.done % GPU_STEPS == 0
+
+    def take_step(self, batch: torch.Tensor) -> None:
+        """Take a step on a batch as it comes from the stream; it is altered."""
+        settings, batch = self.settings, batch.to(self.device).mul_(self.data.scale)
+        self.sae.zero_grad(set_to_none=True)
+        dead = self.silent >= settings.dead_steps
+        found = backward(
+            self.sae, batch, dead, ramp(self.done, self.steps, settings.sparsity_warmup_share), settings.dtype
+        )
+        self.done += 1
+        norm, factor = clip(self.sae, settings.gradient_clip)
+        self.optimizer.step(self.rate, factor)
+        self.silent.add_(1).masked_fill_(found.fired > 0, 0)
+        self.history.add(found, norm)
+        self.snapshot(self.done)
+        if self.done in settings.resample_steps and self.done < self.steps:
+            self.history.resampled += resample(
+                self.sae,
+                self.optimizer,
+                self.silent,
+                self.stream,
+                window=settings.resample_window,
+                scale=self.data.scale,
+                step=self.done,
+            )
+
+    def snapshot(self, step: int) -> None:
+        """Take the snapshot of a step that is due and not there yet."""
+        if step == self.done and self.snapshots.is_due(step):
+            self.snapshots.take(step, self.sae)
+
+    def look(self) -> dict[str, float]:
+        """Refuse a loss that is not finite; the figures of the last step.
+
+        Raises:
+            StudyError: a loss is not finite.
+        """
+        for step, loss in self.history.unseen_losses():
+            check_loss(loss, "the SAE", step - 1, self.steps)
+        share = self.dead_share
+        if share == 1 and not self._all_dead:
+            self._all_dead = True
+            log.warning("train SAE: all features are dead at step %s; training goes on", f"{self.done:,}")
+        return {**self.history.figures(), "dead": share}
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything a checkpoint holds."""
+        groups = {
+            "weights": self.sae.state_dict(),
+            "optimizer": self.optimizer.state(),
+            "history": self.history.state(),
+            "snapshots": self.snapshots.state(),
+            "run": {"done": torch.tensor(self.done), "silent": self.silent},
+        }
+        return {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from the arrays of `state`."""
+        self.sae.load_state_dict(as_tensors(arrays, "weights."))
+        self.optimizer.restore(as_tensors(arrays, "optimizer."))
+        self.history.restore(as_tensors(arrays, "history."))
+        self.snapshots.restore(as_tensors(arrays, "snapshots."))
+        self.done = int(arrays["run.done"])
+        self.silent.copy_(as_tensors(arrays, "run.")["silent"])
+
+
+def _plan_snapshots(stream: ActivationStream, data: Data, asked: tuple[int, ...], steps: int) -> Snapshots:
+    """Snapshots at the steps asked for, as far as the training goes, and at its end; none where none is asked for."""
+    if not asked:
+        return Snapshots((), data.sample[:0])
+    places = np.stack(stream.places(stream.sample_numbers(SAMPLE_TOKENS)), axis=1)
+    return Snapshots(sorted({step for step in asked if step < steps} | {steps}), data.sample, places=places)
+
+
+def ramp(step: int, steps: int, share: float) -> float:
+    """The linear rise to 1 in the first `share` of `steps`, at a step counted from 0."""
+    return min(1.0, (step + 1) / max(1, round(steps * share)))
+
+
+def learning_rate_share(step: int, steps: int, warmup_share: float, decay_share: float) -> float:
+    """The smaller of the linear rise to 1 in the first steps and the linear fall from 1 to 0 in the last."""
+    return min(ramp(step, steps, warmup_share), ramp(steps - 1 - step, steps, decay_share))
+
+
+def backward(sae: Architecture, batch: torch.Tensor, dead: torch.Tensor, penalty: float, dtype: str) -> Losses:
+    """Losses of a batch, and their gradients in `grad`; with "bfloat16" the plain formula under autocast."""
+    if dtype == "float32":
+        return sae.backward(batch, dead, penalty)
+    with torch.autocast(batch.device.type, torch.bfloat16):
+        found = sae.losses(batch, dead, penalty)
+    found.total.backward()
+    return found
+
+
+def clip(sae: Architecture, most: float | None) -> tuple[float, float]:
+    """Norm of the gradient of all weights together, and the factor that brings it down to `most`; NaN and 1 without."""
+    if most is None:
+        return math.nan, 1.0
+    gradients = [parameter.grad for parameter in sae.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients).item()
+    return norm, min(1.0, most / norm) if norm > 0 else 1.0

@@ -1,30 +1,32 @@
-"""ReLU with an L1 penalty (Bricken et al. 2023, Towards Monosemanticity)."""
+"""ReLU with an L1 penalty (Bricken et al. 2023, Towards Monosemanticity; Conerly et al. 2024, Update on training)."""
 
 from typing import Any
 
 import torch
 
 from coact.sae.architectures.base import Architecture, Losses, squared_error
+from coact.sae.descent import applies, count_firings, is_crowded, reconstruct, set_gradients, sum_by_feature
 from coact.sae.sparse import SparseFeatures, join, take_positive
 
 
 class ReLU(Architecture):
     """features = ReLU(W_enc (x - b_dec) + b_enc); loss = squared error + l1 x mean over tokens of sum_i f_i ||d_i||.
 
+    With decoder rows of unit norm this is the loss of Bricken et al., with free norms that of Conerly et al.
+
     Args:
-        d_in: dimensions of the input.
-        d_sae: features.
         l1: coefficient of the penalty.
+        others: see `Architecture`.
     """
 
     sae_lens_name = "standard"
 
-    def __init__(self, d_in: int, d_sae: int, l1: float = 0.0, **_: Any) -> None:
-        super().__init__(d_in, d_sae)
+    def __init__(self, d_in: int, d_sae: int, l1: float = 0.0, **others: Any) -> None:
+        super().__init__(d_in, d_sae, **others)
         self.l1 = l1
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pre_activations(x).relu_()
+        return self.pre_activations(x).relu()
 
     @torch.no_grad()
     def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
@@ -32,11 +34,20 @@ class ReLU(Architecture):
         return join([take_positive(product, bias) for product in self.products(x)])
 
     def losses(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
-        features = self.pre_activations(x).relu()
-        reconstruction = squared_error(x, self.decode(features))
-        # Decoder rows have unit norm, so the penalty needs no factor ||d_i||.
-        sparsity = self.l1 * penalty * features.sum(1).mean()
-        return Losses(reconstruction + sparsity, reconstruction, sparsity, features.detach() > 0)
+        features = self.encode(x)
+        error = squared_error(x, self.decode(features))
+        sparsity = self.l1 * penalty * (features * self.W_dec.norm(dim=1)).sum(1).mean()
+        return Losses(error + sparsity, error, sparsity, (features > 0).sum(0))
 
-    def settings(self) -> dict[str, Any]:
-        return {}
+    def backward(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
+        """See `Architecture`. After the encoder's matrix product only active features are touched."""
+        if not applies(x) or is_crowded(self, x):
+            return super().backward(x, dead, penalty)
+        with torch.no_grad():
+            features, share = self.encode_sparse(x), self.l1 * penalty / len(x)
+            norms, sums = self.W_dec.norm(dim=1), sum_by_feature(features, features.values, self.d_sae)
+            found = reconstruct(x, features, self.W_dec, self.b_dec)
+            slopes = found.slopes + share * norms[features.indices]
+            self.b_enc.grad = set_gradients(self, x, features, found, slopes, share * sums / norms.clamp_min(1e-8))
+            error, sparsity = found.errors[0], share * (sums * norms).sum()
+            return Losses(error + sparsity, error, sparsity, count_firings(features, self.d_sae))

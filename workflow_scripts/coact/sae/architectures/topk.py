@@ -6,38 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from coact.errors import ConfigError
-from coact.sae.architectures.base import Architecture, Losses, squared_error
+from coact.sae.architectures.base import LargestKept, Losses, squared_error
+from coact.sae.descent import applies
 from coact.sae.sparse import SparseFeatures, join, largest_positive, take_largest
 
 
-class TopK(Architecture):
+class TopK(LargestKept):
     """features = the k largest of ReLU(W_enc (x - b_dec) + b_enc), all others 0; loss = squared error + auxiliary loss.
 
-    The auxiliary loss (Gao et al. 2024, appendix A.2) lets the features that have not fired lately reconstruct what
-    is left of the input. After the encoder's matrix product only the k chosen features are touched: the decoder sums k
-    rows per token, and the encoder's gradient is summed from k rows per token.
-
-    Args:
-        d_in: dimensions of the input.
-        d_sae: features.
-        k: features kept per token.
-        aux_share: coefficient of the auxiliary loss.
-    Raises:
-        ConfigError: k is larger than the number of features.
+    Of equal ones the lower indices. Arguments: see `LargestKept`.
     """
 
     sae_lens_name = "topk"
 
-    def __init__(self, d_in: int, d_sae: int, k: int, aux_share: float = 0.0, **_: Any) -> None:
-        super().__init__(d_in, d_sae)
-        if k > d_sae:
-            raise ConfigError(f"saes: k is {k}, but the SAE has only {d_sae} features; lower k or raise expansion")
-        self.k, self.aux_share = k, aux_share
-
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        values, indices = self.pre_activations(x).topk(self.k, sorted=False)
-        return torch.zeros(len(x), self.d_sae, dtype=x.dtype, device=x.device).scatter_(1, indices, values.relu_())
+        before = self.pre_activations(x)
+        indices = largest_positive(before.detach().float(), self.k)[0].long()
+        return torch.zeros_like(before).scatter(1, indices, before.gather(1, indices).relu())
 
     @torch.no_grad()
     def encode_sparse(self, x: torch.Tensor) -> SparseFeatures:
@@ -45,31 +30,24 @@ class TopK(Architecture):
         return join([take_largest(product, self.k, bias) for product in self.products(x)])
 
     def losses(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
-        bias = self.bias()
-        values, indices = _EncodeLargest.apply(x, self.W_enc, bias, self.k)
-        reconstruction = self._decode_sparse(indices, values) + self.b_dec
+        features = self.encode(x)
+        reconstruction = self.decode(features)
         error = squared_error(x, reconstruction)
-        auxiliary = self._auxiliary(x, bias, (x - reconstruction).detach(), dead)
-        # A slot whose value is 0 does not count as a firing; -1 marks it.
-        active = torch.where(values.detach() > 0, indices, -1)
-        return Losses(error + auxiliary, error, auxiliary.detach(), active)
+        auxiliary = self.auxiliary(x, x - reconstruction, dead)
+        return Losses(error + auxiliary, error, auxiliary, (features > 0).sum(0))
 
-    def _auxiliary(
-        self, x: torch.Tensor, bias: torch.Tensor, residual: torch.Tensor, dead: torch.Tensor
-    ) -> torch.Tensor:
-        number = int(dead.sum())
-        if self.aux_share == 0 or number == 0:
-            return x.new_zeros(())
-        candidates = torch.addmm(bias[dead], x, self.W_enc[:, dead]).relu()
-        kept = self.d_in // 2
-        if number > kept:
-            # So many entries of a row that a matrix product is faster than sums of rows.
-            chosen = candidates.detach().topk(kept, sorted=False).indices
-            candidates = candidates * torch.zeros_like(candidates).scatter_(1, chosen, 1.0)
-        return self.aux_share * squared_error(residual, candidates @ self.W_dec[dead])
-
-    def _decode_sparse(self, indices: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        return F.embedding_bag(indices, self.W_dec, per_sample_weights=values, mode="sum")
+    def backward(self, x: torch.Tensor, dead: torch.Tensor, penalty: float) -> Losses:
+        """See `LargestKept`; by PyTorch's operations where its loops do not apply, as on a GPU."""
+        if applies(x) or torch.is_autocast_enabled(x.device.type):
+            return super().backward(x, dead, penalty)
+        values, indices = _EncodeLargest.apply(x, self.W_enc, self.bias(), self.k)
+        reconstruction = F.embedding_bag(indices, self.W_dec, per_sample_weights=values, mode="sum") + self.b_dec
+        error = squared_error(x, reconstruction)
+        auxiliary = self.auxiliary(x, x - reconstruction, dead)
+        fired = torch.bincount(indices[values > 0], minlength=self.d_sae)
+        found = Losses(error + auxiliary, error, auxiliary, fired)
+        found.total.backward()
+        return found
 
     def settings(self) -> dict[str, Any]:
         return {"k": self.k, "rescale_acts_by_decoder_norm": False}
@@ -108,4 +86,4 @@ class _EncodeLargest(torch.autograd.Function):
         (summed,) = torch.autograd.grad(bags, rows, x)
         bias = torch.zeros(ctx.features, dtype=x.dtype, device=x.device)
         bias.index_add_(0, indices.flatten(), gradient.flatten())
-        return None, summed.T.contiguous(), bias, None
+        return None, summed.T, bias, None
