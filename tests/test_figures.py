@@ -198,6 +198,25 @@ def overlap(one, other):
     return width > 1 and height > 4
 
 
+@pytest.mark.parametrize("factor", [1, 3, 20, 3000])
+def test_labels_of_a_short_logarithmic_axis_do_not_overlap(factor, entries):
+    some = entries[:2]
+    edges = [entry.statistics["observed"]["live"]["edges"] for entry in some]
+    statistics = [json.loads(json.dumps(entry.statistics)) for entry in some]
+    statistics[1]["observed"]["live"]["edges"] = factor * max(edges)
+    figure = null_comparison([entry.column for entry in some], statistics, 0.95).figure
+    with style():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        axis = figure.axes[0].xaxis
+        boxes = [label.get_window_extent(canvas.get_renderer()) for label in axis.get_ticklabels() if label.get_text()]
+        assert not axis.get_minorticklabels()
+    low, high = figure.axes[0].get_window_extent().intervalx
+    shown = [box for box in boxes if low - 1 <= (box.x0 + box.x1) / 2 <= high + 1]
+    assert len(shown) >= 2
+    assert not [pair for pair in itertools.combinations(shown, 2) if overlap(*pair)]
+
+
 def test_a_condition_looks_the_same_whatever_its_place():
     columns = PLAN[:8]
     assert looks(columns) == looks(columns[::-1])

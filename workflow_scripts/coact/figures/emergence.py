@@ -134,12 +134,9 @@ def _scale(panel: Axes, data: pd.DataFrame) -> None:
 def _lines(entry: dict[str, Any]) -> list[str]:
     return [
         f"n {count(entry['features'] - entry['silent'])}, {count(entry['silent'])} silent",
-        f"half settled by step {_step(half_settled(entry, 'settled_share'))}",
-    ]
-
-
-def _step(step: int | None) -> str:
-    return "\N{EN DASH}" if step is None else count(step)
+        "half not settled before the end" if (step := half_settled(entry, "settled_share")) is None
+        else f"half settled by step {count(step)}",
+    ]  # fmt: skip
 
 
 def half_settled(entry: dict[str, Any], share: str) -> int | None:

@@ -141,6 +141,21 @@ def plain_log_ticks(axis: Axis, values: pd.Series) -> None:
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:.4g}")
 
 
+def short_log_ticks(axis: Axis, values: pd.Series) -> None:
+    """Ticks 1 and 3 times powers of ten, 30k for 30,000, on a short logarithmic axis."""
+    known = values[values > 0]
+    decades = np.log10(known.max() / known.min()) if len(known) else 1
+    axis.set_major_locator(LogLocator(subs=(1, 3) if decades < 1.7 else (1,), numticks=6))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(_short)
+
+
+def _short(value: float, _: int | None = None) -> str:
+    """A number with k or M for thousands or millions."""
+    unit, letter = next((pair for pair in ((1e6, "M"), (1e3, "k")) if value >= pair[0]), (1.0, ""))
+    return f"{value / unit:g}{letter}"
+
+
 def names_across(names: Sequence[str]) -> int:
     """Columns of a legend of dictionaries: at most three, fewer where names are long."""
     longest = max(map(len, names), default=1)

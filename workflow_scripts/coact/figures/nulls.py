@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from coact.comparison.columns import Column
 from coact.comparison.nulls import NULL_NAMES, SHOWN, nulls_conclusion
 from coact.comparison.wording import coverage, plural, spread
+from coact.figures.layout import short_log_ticks
 from coact.figures.save import Drawing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, looks, style
 
@@ -42,6 +43,7 @@ def null_comparison(columns: Sequence[Column], statistics: Sequence[dict[str, An
             panel.set_title(title, loc="left")
             if statistic in LOGARITHMIC and (data.loc[data["statistic"] == statistic, "value"] > 0).any():
                 panel.set_xscale("log")
+                short_log_ticks(panel.xaxis, data.loc[data["statistic"] == statistic, "value"])
             else:
                 panel.xaxis.set_major_locator(MaxNLocator(3))
         places = np.arange(len(columns)) + sum(OFFSETS.values()) / len(OFFSETS)
