@@ -24,7 +24,7 @@ from coact.study import NULLS, TESTED_NULLS, check
 try:
     STUDY = check(complete(config))
     check_sources(STUDY.config["corpus"]["sources"])
-    if STUDY.config["ground_truth"]:
+    if STUDY.config["ground_truth"]["enabled"]:
         TruthSettings.of(STUDY.config["ground_truth"])
 except StudyError as error:
     raise WorkflowError(f"configuration: {error}")

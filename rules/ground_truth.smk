@@ -1,12 +1,12 @@
 # Settings of synthetic activations and families of SAEs in, how well the SAEs find the known directions out.
-# Without the section `ground_truth` of the configuration there is nothing but an empty table.
+# Without `ground_truth.enabled` in the configuration there is nothing but an empty table.
 #   in:  the configuration
 #   out: results/ground_truth/activations.safetensors, directions.safetensors   what is planted
 #        results/ground_truth/{sae}/truths.parquet, features.parquet, scores.json, history.parquet
 #        results/ground_truth/scores.parquet                                    one row per SAE
 #        results/ground_truth/recovery.svg, .png, .csv (its data), .json (its caption)
 
-RECOVERED = STUDY.saes_of("trained") if CONFIG["ground_truth"] else []
+RECOVERED = STUDY.saes_of("trained") if CONFIG["ground_truth"]["enabled"] else []
 
 
 rule plant_directions:

@@ -47,6 +47,7 @@ def test_the_shard_equals_the_dense_encoding(shard, tmp_path, name, include_spec
 
 def test_chunks_and_shards_join(shard, tmp_path, monkeypatch):
     sae = random_sae("topk")
+    sae.pack()
     encode_shard(sae, shard, 60, False, tmp_path / "whole", {})
     monkeypatch.setattr("coact.features.encode.CHUNK_ROWS", 7)
     encode_shard(sae, shard, 60, False, tmp_path / "parts", {})

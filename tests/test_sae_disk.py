@@ -38,6 +38,7 @@ def test_a_finished_sae_comes_back_bit_for_bit(name, pre_bias, tmp_path):
     assert back.pre_bias is pre_bias
     for key, tensor in sae.state_dict().items():
         assert torch.equal(back.state_dict()[key], tensor)
+    sae.pack()
     assert torch.equal(back.encode(X), sae.encode(X))
     assert not any(parameter.requires_grad for parameter in back.parameters())
 

@@ -482,7 +482,7 @@ def study_config(**section):
 
 
 def test_the_default_study_plants_nothing():
-    assert study_config()["ground_truth"] is None
+    assert not study_config()["ground_truth"]["enabled"]
     section = study_config(ground_truth={})["ground_truth"]
     planting = TruthSettings.of(section)
     assert (planting.features, planting.dimension) == (256, 64)
@@ -492,7 +492,7 @@ def test_the_default_study_plants_nothing():
 def test_unknown_keys_of_the_section_are_refused():
     with pytest.raises(ConfigError, match=r"ground_truth: unknown key 'dimensions'; did you mean dimension\?"):
         study_config(ground_truth={"dimensions": 3})
-    with pytest.raises(ConfigError, match="ground_truth: found 3, expected object or null"):
+    with pytest.raises(ConfigError, match="ground_truth: found 3, expected object"):
         study_config(ground_truth=3)
 
 

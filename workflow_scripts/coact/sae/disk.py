@@ -138,3 +138,4 @@ def fill(sae: Architecture, tensors: dict[str, torch.Tensor], place: str) -> Non
         if not torch.isfinite(tensor).all():
             raise ArtefactError(f"{place}: {name}: found values that are not finite (NaN or infinite)")
     sae.load_state_dict(tensors)
+    sae.pack()

@@ -83,6 +83,13 @@ class Architecture(torch.nn.Module, ABC):
         self.W_enc.copy_(self.W_dec.T)
         self.b_dec.copy_(center)
 
+    def pack(self) -> None:
+        """Lay out the encoder as for encoding, where rows of inputs go through it, not as for training.
+
+        A token's products then do not depend, to the bit, on how many tokens are encoded with it.
+        """
+        self.W_enc.data = self.W_enc.data.contiguous()
+
     def pre_activations(self, x: torch.Tensor) -> torch.Tensor:
         """(tokens, d_in) -> (tokens, d_sae), before the activation function."""
         return torch.addmm(self.bias(), x, self.W_enc)
