@@ -78,7 +78,7 @@ class Trained(NamedTuple):
     """What a training gives.
 
     Attributes:
-        sae: the SAE of activations as they are, on the CPU (`Architecture.finish`).
+        sae: the SAE of activations as they are, on the CPU (`Architecture.finish`), laid out as for encoding.
         history: `HISTORY_COLUMNS`; means over the steps since the last row, on scaled inputs.
         snapshots: at `snapshot_steps`.
     """
@@ -129,8 +129,9 @@ def train_sae(
             checkpoint.save(as_arrays(run.state()))
         progress.update(stream.batch_tokens, **figures)
     progress.close()
-    finished = sae.finish(run.data.sample.to(run.device), run.data.scale, stream.batch_tokens)
-    return Trained(finished.cpu(), run.history.table(), run.snapshots)
+    finished = sae.finish(run.data.sample.to(run.device), run.data.scale, stream.batch_tokens).cpu()
+    finished.pack()
+    return Trained(finished, run.history.table(), run.snapshots)
 
 
 class _Run:
