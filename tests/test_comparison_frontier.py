@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from coact.comparison.columns import Column
 from coact.comparison.frontier import (
+    HEADINGS,
+    LEGEND,
     at_equal_l0,
     equal_l0_sentence,
     frontier_conclusion,
@@ -21,9 +22,10 @@ from coact.comparison.frontier import (
     pareto_sentence,
     seed_sentence,
     shrinkage_sentence,
-    terminal_table,
+    terminal_rows,
 )
 from coact.provenance import canonical_json
+from coact.terminal import open_console, print_table
 
 
 @dataclass
@@ -218,7 +220,7 @@ def test_shrinkage_names_the_most_shrunken():
 def test_the_terminal_table_marks_the_frontier_and_leaves_out_what_is_not_defined():
     table = frontier_table(*make(*line("topk", (10, 0.3), (20, 0.2), (30, 0.25)), Dictionary("topk", None, None)))
     stream = io.StringIO()
-    Console(file=stream, width=120).print(terminal_table(table))
+    print_table(open_console(stream), HEADINGS, terminal_rows(table), LEGEND)
     lines = [text.split() for text in stream.getvalue().splitlines() if text.startswith("main/")]
     assert [cells[1] == "*" for cells in lines] == [True, True, False, False]
     assert lines[0][2:6] == ["10.0", "5-20", "0.300", "0.900"]

@@ -6,17 +6,11 @@ from pathlib import Path
 from coact.activations import open_shard
 from coact.artefacts import write_table
 from coact.jobs import job
-from coact.sae.architectures import ARCHITECTURES
 from coact.sae.checkpoint import FOLDER, Checkpoint, identity_of
 from coact.sae.disk import sae_lens_metadata, save_sae
-from coact.sae.initialization import check_memory
 from coact.sae.stream import ActivationStream
-from coact.sae.train import Training, train_sae
-from coact.study import dictionary_size
+from coact.sae.train import Training, new_sae, train_sae
 from coact.trackers import open_tracker
-
-# Neither the training's nor, as all others, the architecture's.
-FAMILY = {"kind", "architecture", "expansion", "batch_tokens"}
 
 with job(snakemake) as stamp:
     params, names, config = snakemake.params, snakemake.wildcards, snakemake.config
@@ -26,10 +20,7 @@ with job(snakemake) as stamp:
     training = Training.of(settings)
     shards = [open_shard(path) for path in snakemake.input.activations]
     stream = ActivationStream(shards, params.include_bos, settings["batch_tokens"], training.seed)
-    d_sae = dictionary_size(stream.width, settings["expansion"])
-    check_memory(stream.width, d_sae, stream.batch_tokens)
-    own = {key: value for key, value in settings.items() if key not in FAMILY | vars(training).keys()}
-    sae = ARCHITECTURES[settings["architecture"]](stream.width, d_sae, **own)
+    sae = new_sae(settings, stream.width)
     identity = identity_of(settings | {"include_bos": params.include_bos}, shards)
     checkpoint = Checkpoint(FOLDER / names.model / f"{names.sae}.safetensors", identity, minutes)
     with closing(open_tracker(config["tracking"], f"{names.model}/{names.sae}", settings)) as tracker:

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from coact.activations.shards import CODES, TORCH_DTYPES
-from coact.artefacts import TensorWriter
+from coact.activations.shards import TORCH_DTYPES, open_writer
 from coact.device import get_device
 from coact.errors import StudyError
 from coact.models.bridge import activations_at
@@ -39,15 +38,9 @@ def capture(
     tokens = contexts["tokens"]
     total = tokens.size
     width = activations_at(bridge, hook, _batch(tokens[:1])).shape[-1]
-    shapes = {
-        "activations": ((total, width), CODES[dtype]),
-        "tokens": ((total,), "I32"),
-        "documents": ((total,), "I32"),
-        "labels": ((total,), "I16"),
-    }
     limit = torch.finfo(TORCH_DTYPES[dtype]).max
     progress = Progress(total, f"capture {hook}", "tokens")
-    with TensorWriter(path, shapes, stamp, {"dtype": dtype, "hook": hook}) as writer:
+    with open_writer(path, total, width, dtype, hook, stamp) as writer:
         for name, array in contexts.items():
             writer.append(name, array.ravel())
         for start in range(0, len(tokens), forward_contexts):

@@ -1,12 +1,13 @@
-"""Reading activation shards."""
+"""Activation shards: writing one piece by piece, and reading."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from coact.artefacts import open_tensors
+from coact.artefacts import TensorWriter, open_tensors
 from coact.errors import ArtefactError
 
 TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -62,3 +63,23 @@ def open_shard(path: str | Path) -> Shard:
     """
     file = open_tensors(path)
     return Shard(str(path), file["activations"], file["documents"], file.metadata["dtype"])
+
+
+def open_writer(
+    path: str | Path, tokens: int, width: int, dtype: str, hook: str, stamp: dict[str, Any]
+) -> TensorWriter:
+    """Begin an activation shard; its tensors are activations (tokens, width), tokens, documents and labels (tokens,).
+
+    Args:
+        path: safetensors file.
+        dtype: of the activations, "float16", "bfloat16" (given as its bits, uint16) or "float32".
+        hook: where they are from.
+        stamp: what made it.
+    """
+    shapes = {
+        "activations": ((tokens, width), CODES[dtype]),
+        "tokens": ((tokens,), "I32"),
+        "documents": ((tokens,), "I32"),
+        "labels": ((tokens,), "I16"),
+    }
+    return TensorWriter(path, shapes, stamp, {"dtype": dtype, "hook": hook})

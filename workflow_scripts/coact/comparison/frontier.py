@@ -1,15 +1,15 @@
 """Sparsity against reconstruction: SAEs in series that differ in sparsity alone, and what the numbers say.
 
 In: the columns and evaluation.json of each. Out: one table of all dictionaries (`frontier_table`), seeds taken together
-(`mean_points`), sentences, and a table for the terminal. An FVU says little beside another L0, so architectures are
+(`mean_points`), sentences, and rows for the terminal. An FVU says little beside another L0, so architectures are
 held against each other at equal L0, at equal width and tokens of training, as Gao et al. (2024) and Rajamanoharan et
 al. (2024) do: FVU is interpolated along each series, linearly in log L0.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,6 @@ from coact.comparison.columns import Column
 from coact.comparison.findings import quality_conclusion
 from coact.comparison.wording import defined, few, listed, number, percent, plural, spread
 from coact.provenance import canonical_json
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SPARSITY = ("k", "l1", "l0")  # settings that make an SAE sparser or denser
 UNRELATED = ("kind", "architecture", "checkpoint_minutes", "snapshot_steps")  # settings that name no variant
@@ -40,6 +37,7 @@ MEASURES = (
 QUANTILES = ("q05", "q50", "q95")
 DRAWN = ("l0", "fvu", "loss_recovered_mean")
 HEADINGS = (
+    "model/dictionary",
     "front",
     "L0",
     "L0, 5-95%",
@@ -259,25 +257,15 @@ def shrinkage_sentence(table: pd.DataFrame) -> str:
     return f"{text}; it is least for {most['model'].iloc[0]}/{most['sae'].iloc[0]}."
 
 
-def terminal_table(table: pd.DataFrame, gap: int = 2) -> "Table":
-    """The SAEs' quality for the terminal, by model, width, architecture and L0.
+def terminal_rows(table: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    """The SAEs' quality for the terminal: name and cells of each, by model, width, architecture and L0.
 
     Args:
         table: of `coact.comparison.summary.summarize`.
-        gap: blanks between columns.
     """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
-    shown.add_column("model/dictionary", overflow="fold", min_width=16)
-    for title in HEADINGS:
-        shown.add_column(Text(title), justify="right", no_wrap=True)
     ordered = table.assign(frontier=on_frontier(table)).sort_values(["model", "d_sae", "architecture", "l0"])
     for row in ordered.to_dict("records"):
-        shown.add_row(Text(f"{row['model']}/{row['sae']}"), *map(Text, _cells(row)))
-    return shown
+        yield f"{row['model']}/{row['sae']}", _cells(row)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

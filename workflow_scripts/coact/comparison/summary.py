@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -12,9 +12,7 @@ from coact.comparison import frontier
 from coact.comparison.nulls import NULL_NAMES, SHOWN
 from coact.comparison.wording import count, defined, number, percent
 from coact.study import TESTED_NULLS
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from coact.terminal import open_console, print_table
 
 QUALITY = (
     "fvu",
@@ -43,8 +41,8 @@ GRAPH = (
 )
 CORRELATIONS = ("pearson", "spearman", "pearson_graph", "spearman_graph", "pearson_log")
 SCOPES = ("all", "live")
-TERMINAL_WIDTH = 120
 HEADINGS = (
+    "model/dictionary",
     "live/\nfeatures",
     "FVU",
     "L0",
@@ -136,32 +134,13 @@ def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None =
         report: path of the report.
         file: where to print; None means standard output.
     """
-    from rich.console import Console
-    from rich.measure import Measurement
     from rich.text import Text
 
-    console = Console(file=file, highlight=False)
-    console.width = min(console.width, TERMINAL_WIDTH) if console.is_terminal else TERMINAL_WIDTH
-    for draw, legend in ((_terminal_table, LEGEND), (frontier.terminal_table, frontier.LEGEND)):
-        wide = draw(table, gap=2)
-        fits = Measurement.get(console, console.options, wide).maximum <= console.width
-        console.print(wide if fits else draw(table, gap=1))
-        console.print(Text(f"{legend}\n"))
+    console = open_console(file)
+    rows = ((f"{row['model']}/{row['sae']}", _cells(row)) for row in table.to_dict("records"))
+    print_table(console, HEADINGS, rows, f"{LEGEND}\n")
+    print_table(console, frontier.HEADINGS, frontier.terminal_rows(table), f"{frontier.LEGEND}\n")
     console.print(Text(f"Report: {report}"), soft_wrap=True)
-
-
-def _terminal_table(table: pd.DataFrame, gap: int) -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
-    shown.add_column("model/dictionary", overflow="fold", min_width=16)
-    for title in HEADINGS:
-        shown.add_column(Text(title), justify="right", no_wrap=True)
-    for row in table.to_dict("records"):
-        shown.add_row(Text(f"{row['model']}/{row['sae']}"), *map(Text, _cells(row)))
-    return shown
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

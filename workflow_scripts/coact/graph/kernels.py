@@ -7,6 +7,8 @@ a thread of its own.
 import numpy as np
 from numba import njit
 
+from coact.columns import locate_columns
+
 PAIR_SHIFT = 32  # a pair (low, high) is the int64 key low << 32 | high: ascending keys are ascending pairs
 PAIR_MASK = (1 << PAIR_SHIFT) - 1
 LEAST_ROOM = 1024
@@ -99,31 +101,6 @@ def transpose(
     for item in range(len(entries)):
         column_values[item] = values[entries[item]]
     return bounds, rows, column_values
-
-
-@njit(cache=True, nogil=True)
-def locate_columns(
-    indptr: np.ndarray, indices: np.ndarray, n_features: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the columns of compressed sparse rows are.
-
-    Returns:
-        (D + 1,) int64 bounds of the columns, and for their (entries,) in turn uint32 entry and uint32 row, ascending
-        within a column.
-    """
-    bounds = np.zeros(n_features + 1, np.int64)
-    for entry in range(len(indices)):
-        bounds[indices[entry] + 1] += 1
-    for feature in range(n_features):
-        bounds[feature + 1] += bounds[feature]
-    place = bounds[:-1].copy()
-    entries, rows = np.empty(len(indices), np.uint32), np.empty(len(indices), np.uint32)
-    for row in range(len(indptr) - 1):
-        for entry in range(indptr[row], indptr[row + 1]):
-            out = place[indices[entry]]
-            entries[out], rows[out] = entry, row
-            place[indices[entry]] = out + 1
-    return bounds, entries, rows
 
 
 @njit(cache=True, nogil=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -91,10 +92,8 @@ def activations_at(bridge: TransformerBridge, hook: str, tokens: torch.Tensor) -
 
 
 @torch.inference_mode()
-def token_losses(
-    bridge: TransformerBridge, tokens: torch.Tensor, hook: str | None = None, patch: Patch | None = None
-) -> torch.Tensor:
-    """Next-token cross-entropy, with the activations at a hook point replaced where a patch is given.
+def patched_logits(bridge: TransformerBridge, tokens: torch.Tensor, hook: str, patch: Patch) -> torch.Tensor:
+    """Logits with the activations at a hook point replaced.
 
     Args:
         bridge: the model.
@@ -102,16 +101,28 @@ def token_losses(
         hook: hook point to patch.
         patch: (contexts, length, width) float32 -> the same shape.
     Returns:
+        (contexts, length, vocabulary) float32.
+    """
+
+    def replace(value: torch.Tensor, hook: object) -> torch.Tensor:
+        return patch(value.flatten(2)).view_as(value)
+
+    return bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[(hook, replace)])
+
+
+@torch.inference_mode()
+def token_losses(
+    bridge: TransformerBridge, tokens: torch.Tensor, hook: str | None = None, patch: Patch | None = None
+) -> torch.Tensor:
+    """Next-token cross-entropy, with the activations at a hook point replaced where a patch is given.
+
+    Args: those of `patched_logits`.
+    Returns:
         (contexts, length - 1) float32, nats; column t is the loss of predicting token t + 1.
     """
-    hooks = []
-    if patch is not None:
-
-        def replace(value: torch.Tensor, hook: object) -> torch.Tensor:
-            return patch(value.flatten(2)).view_as(value)
-
-        hooks = [(hook, replace)]
-    logits = bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=hooks)[:, :-1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(
-        tokens.shape[0], -1
-    )
+    if patch is None:
+        logits = bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[])
+    else:
+        logits = patched_logits(bridge, tokens, hook, patch)
+    losses = cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    return losses.view(len(tokens), -1)

@@ -12,7 +12,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from coact.corpus.tokens import TokenStream
 from coact.device import get_device
 from coact.models.baselines import bigram_cross_entropy, unigram_cross_entropy
-from coact.models.bridge import Patch, activations_at, token_losses
+from coact.models.bridge import Patch, activations_at, patched_logits, token_losses
 from coact.progress import tracked
 
 
@@ -121,8 +121,8 @@ def patched_predictions(
     """
     total, divergence, number = 0.0, 0.0, 0
     for tokens, keep in _passes(targets, batch_contexts, what):
-        clean = _logits(bridge, tokens, hook, lambda value: value)
-        patched = _logits(bridge, tokens, hook, _where_kept(patch, keep, include_special))
+        clean = patched_logits(bridge, tokens, hook, lambda value: value)
+        patched = patched_logits(bridge, tokens, hook, _where_kept(patch, keep, include_special))
         compared = [_compare(*context) for context in zip(clean, patched, tokens, strict=True)]
         entropies, divergences = map(torch.stack, zip(*compared, strict=True))
         counted = keep[:, 1:]
@@ -130,13 +130,6 @@ def patched_predictions(
         divergence += divergences[counted].double().sum().item()
         number += int(counted.sum())
     return PatchedPredictions(*(value / number if number else float("nan") for value in (total, divergence)))
-
-
-def _logits(bridge: TransformerBridge, tokens: torch.Tensor, hook: str, patch: Patch) -> torch.Tensor:
-    def replace(value: torch.Tensor, hook: object) -> torch.Tensor:
-        return patch(value.flatten(2)).view_as(value)
-
-    return bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[(hook, replace)])
 
 
 def _compare(clean: torch.Tensor, patched: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -151,11 +144,8 @@ def mean_activation(
 ) -> torch.Tensor:
     """Mean activation at a hook point over the tokens of documents (or over all): (width,) float32."""
     total, number = 0.0, 0
-    for start in range(0, len(targets.contexts), batch_contexts):
-        part = slice(start, start + batch_contexts)
-        tokens = torch.from_numpy(targets.contexts[part].astype(np.int64)).to(get_device())
-        keep = torch.from_numpy((targets.documents[part] >= 0) | include_special).to(get_device())
-        values = activations_at(bridge, hook, tokens)[keep]
+    for tokens, keep in _passes(targets, batch_contexts, "mean activation"):
+        values = activations_at(bridge, hook, tokens)[keep | include_special]
         total, number = total + values.double().sum(0), number + len(values)
     return (total / max(number, 1)).float()
 

@@ -39,10 +39,6 @@ class RowAdam:
             return tensor.detach().view(1, -1)
         return tensor.detach().T if self._sae.FEATURE_AXIS.get(name) == 1 else tensor.detach()
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        self._sae.zero_grad(set_to_none=True)
-
     @torch.no_grad()
     def step(self, rate: float, factor: float = 1.0) -> None:
         """Descend the gradients in `grad`; parameters without one stay.

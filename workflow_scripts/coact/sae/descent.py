@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from coact.sae.kernels import TOKENS_AT_ONCE, list_by_feature, reconstruct_tokens, sum_gradients
+from coact.columns import locate_columns
+from coact.sae.kernels import TOKENS_AT_ONCE, reconstruct_tokens, sum_gradients
 from coact.sae.sparse import SparseFeatures
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def set_gradients(
         (D,) float32, the loss differentiated by a bias of the pre-activations.
     """
     indptr, indices, values = _arrays(features)
-    bounds, entries, tokens = list_by_feature(indptr, indices, sae.d_sae)
+    bounds, entries, tokens = locate_columns(indptr, indices, sae.d_sae)
     decoder, encoder = sae.room.take("W_dec", sae.d_sae, sae.d_in), sae.room.take("W_enc", sae.d_sae, sae.d_in)
     biases = x.new_empty(sae.d_sae)
     center = sae.b_dec.detach() if sae.pre_bias else x.new_zeros(sae.d_in)

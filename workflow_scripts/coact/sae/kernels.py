@@ -103,31 +103,6 @@ def _accumulate(factors: np.ndarray, misses: np.ndarray) -> None:
             _add_scaled(miss, np.float32(1), misses[prefix + 1])
 
 
-@njit(cache=True)
-def list_by_feature(
-    indptr: np.ndarray, indices: np.ndarray, n_features: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Entries in the order of features, those of one feature in the order of tokens (a counting sort).
-
-    Returns:
-        (D + 1,) int64, entries of feature i are bounds[i]:bounds[i + 1], and for all in turn their number in the given
-        order and their token, (entries,) uint32.
-    """
-    bounds = np.zeros(n_features + 1, np.int64)
-    for entry in range(len(indices)):
-        bounds[indices[entry] + 1] += 1
-    for feature in range(n_features):
-        bounds[feature + 1] += bounds[feature]
-    place = bounds[:-1].copy()
-    entries, tokens = np.empty(len(indices), np.uint32), np.empty(len(indices), np.uint32)
-    for token in range(len(indptr) - 1):
-        for entry in range(indptr[token], indptr[token + 1]):
-            item = place[indices[entry]]
-            entries[item], tokens[item] = entry, token
-            place[indices[entry]] = item + 1
-    return bounds, entries, tokens
-
-
 @njit(cache=True, parallel=True)
 def sum_gradients(
     x: np.ndarray,
@@ -152,7 +127,7 @@ def sum_gradients(
         x: (tokens, 1, d_in) float32.
         center: (d_in,) float32, subtracted from x before the encoder.
         gradients, ends: see `reconstruct_tokens`.
-        bounds, entries, tokens: see `list_by_feature`.
+        bounds, entries, tokens: see `coact.columns.locate_columns`.
         values, slopes: (entries,) float32 in the order of tokens, values and the loss differentiated by the
             pre-activations.
         along: (D,) float32, multiples of each row of the decoder that are part of its gradient; or empty.

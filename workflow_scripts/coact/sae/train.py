@@ -22,16 +22,18 @@ from coact.device import get_device
 from coact.errors import ConfigError, StudyError
 from coact.progress import Progress
 from coact.sae.adam import FusedAdam, RowAdam
-from coact.sae.architectures import Architecture, Losses
+from coact.sae.architectures import ARCHITECTURES, Architecture, Losses
 from coact.sae.checkpoint import Checkpoint, as_arrays, as_tensors
 from coact.sae.history import TrainingHistory
-from coact.sae.initialization import SAMPLE_TOKENS, Data, initialize, survey
+from coact.sae.initialization import SAMPLE_TOKENS, Data, check_memory, initialize, survey
 from coact.sae.resampling import resample
 from coact.sae.snapshots import Snapshots
 from coact.sae.stream import ActivationStream
+from coact.study import dictionary_size
 from coact.trackers import Tracker
 from coact.training import check_loss
 
+FAMILY = {"kind", "architecture", "expansion", "batch_tokens"}  # settings neither of a training nor an architecture's
 GPU_STEPS = 50  # steps between looks at the losses on a GPU, each of which waits for all work under way
 log = logging.getLogger("coact")
 
@@ -72,6 +74,23 @@ class Training:
         """The settings among those of an SAE."""
         found = {key: settings[key] for key in (field.name for field in fields(cls))}
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()})
+
+
+def new_sae(settings: Mapping[str, Any], d_in: int) -> Architecture:
+    """An SAE without weights yet.
+
+    Args:
+        settings: of an SAE to train, as the configuration has them (`Study.sae_settings`).
+        d_in: dimensions of its inputs.
+    Raises:
+        StudyError: its training does not fit in memory.
+        ConfigError: the architecture refuses its settings.
+    """
+    d_sae = dictionary_size(d_in, settings["expansion"])
+    check_memory(d_in, d_sae, settings["batch_tokens"])
+    others = FAMILY | {field.name for field in fields(Training)}
+    own = {key: value for key, value in settings.items() if key not in others}
+    return ARCHITECTURES[settings["architecture"]](d_in, d_sae, **own)
 
 
 class Trained(NamedTuple):

@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
-from coact.artefacts import TensorWriter
+from coact.activations.shards import open_writer
 from coact.progress import Progress
 from coact.sae.truth.settings import CHILD, GROUP, MOST_PROBABLE, ROOT, SINGLE, TruthSettings
 
@@ -207,14 +207,8 @@ def write_activations(truth: Truth, tokens: int, path: str | Path, stamp: dict[s
         path: safetensors file.
         stamp: what made it.
     """
-    shapes = {
-        "activations": ((tokens, truth.settings.dimension), "F32"),
-        "tokens": ((tokens,), "I32"),
-        "documents": ((tokens,), "I32"),
-        "labels": ((tokens,), "I16"),
-    }
     progress = Progress(tokens, "plant directions", "tokens")
-    with TensorWriter(path, shapes, stamp, {"dtype": "float32", "hook": "ground_truth"}) as writer:
+    with open_writer(path, tokens, truth.settings.dimension, "float32", "ground_truth", stamp) as writer:
         for chunk in chunks(truth, "train", tokens):
             writer.append("activations", chunk.x)
             for name, dtype in (("tokens", np.int32), ("documents", np.int32), ("labels", np.int16)):

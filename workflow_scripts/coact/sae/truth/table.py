@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import pandas as pd
 
 from coact.sae.truth.settings import KINDS, RANDOM, TRAINED
+from coact.terminal import open_console, print_table
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-TERMINAL_WIDTH = 120
 # The same for an SAE and its random dictionary.
 SHARED = ("truths", "d_sae", "tokens", "l0_true", "noise_share")
 SCORES = (
@@ -32,6 +29,7 @@ SCORES = (
 INTEGERS = ("truths", "d_sae", "tokens", "found", "found_random", "parents", "parents_random")
 COLUMNS = ("sae", "architecture", *SHARED, *(f"{name}{suffix}" for name in SCORES for suffix in ("", "_random")))
 HEADINGS = (
+    "SAE",
     "found",
     "single/group/\nroot/child",
     "max cosine\nto SAE",
@@ -85,11 +83,9 @@ def print_recovery(table: pd.DataFrame, file: TextIO | None = None) -> None:
         table: of `collect`.
         file: where to print; None means standard output.
     """
-    from rich.console import Console
-    from rich.measure import Measurement
     from rich.text import Text
 
-    console = Console(file=file, highlight=False, width=TERMINAL_WIDTH)
+    console = open_console(file)
     if len(table):
         first = table.iloc[0]
         console.print(
@@ -98,26 +94,7 @@ def print_recovery(table: pd.DataFrame, file: TextIO | None = None) -> None:
                 f" noise is {first['noise_share']:.2%} of the variance"
             )
         )
-    wide = _terminal_table(table, gap=2)
-    # A measurement is never above the width it is taken at.
-    needed = Measurement.get(console, console.options.update_width(2 * TERMINAL_WIDTH), wide).maximum
-    fits = needed <= TERMINAL_WIDTH
-    console.print(wide if fits else _terminal_table(table, gap=1))
-    console.print(Text(LEGEND))
-
-
-def _terminal_table(table: pd.DataFrame, gap: int) -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
-    shown.add_column("SAE", overflow="fold", min_width=16)
-    for title in HEADINGS:
-        shown.add_column(Text(title), justify="right", no_wrap=True)
-    for row in table.to_dict("records"):
-        shown.add_row(Text(row["sae"]), *map(Text, _cells(row)))
-    return shown
+    print_table(console, HEADINGS, ((row["sae"], _cells(row)) for row in table.to_dict("records")), LEGEND)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
