@@ -145,6 +145,7 @@ class Study:
             "settings": peer_settings(settings, dictionary_size(stream.width, settings["expansion"]), steps),
             "trainer": {
                 "lr": settings["learning_rate"],
+                "lr_end": settings["learning_rate"],
                 "lr_warm_up_steps": round(settings["warmup_share"] * steps),
                 "lr_decay_steps": round(settings["decay_share"] * steps),
                 "dead_feature_window": settings["dead_steps"],

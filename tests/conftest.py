@@ -30,11 +30,11 @@ def one_thread() -> Iterator[None]:
 
 
 def make_workspace(folder: Path) -> Path:
-    """A copy of the study's sources in `folder`."""
+    """A copy of the study's sources in `folder`, with what is compiled of them."""
     for name in PARTS:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
         elif source.exists():
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, folder / name)

@@ -11,7 +11,8 @@ from coact.errors import ConfigError
 from coact.graph.build import coactivation_graph, topk_sets
 from coact.graph.pairs import count_members
 from coact.graph.sets import TokenSets
-from coact.nulls.curveball import draw_below, null_edges, resample_sets
+from coact.nulls.curveball import null_edges, resample_sets
+from coact.nulls.kernels import draw_below
 from reference_graph import sparse_batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")

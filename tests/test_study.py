@@ -15,7 +15,7 @@ from coact.features.batches import read_batches
 from coact.figures import FIGURES
 from conftest import make_workspace, run_command, snakemake
 
-COLUMNS = ("main/topk-x1-s0", "main/relu-x2-s0", "main/neurons", "untrained/topk_control-x2-s0")
+COLUMNS = ("main/topk-x1-s0", "main/relu-x2-s0", "main/neurons")
 HOSTILE = "<script>alert(1)</script> {{< meta title >}} **bold** [x](http://example.org)"
 
 
@@ -213,11 +213,15 @@ corpus:
   train_tokens: 131072
   heldout_tokens: 16384
   sources: [{{name: stories, kind: files, glob: text/*.txt, separator: '<|endoftext|>', share: 1}}]
-models: {{main: null, untrained: {{like: stories}}, stories: {{kind: local, path: {shared_data}/stories260K}}}}
+models:
+  main: null
+  random: {{kind: untrained, like: stories}}
+  stories: {{kind: local, path: {shared_data}/stories260K}}
 activations: {{hook: blocks.2.mlp.hook_post, train_tokens: 131072, heldout_tokens: 16384, shard_tokens: 65536}}
 saes:
   topk: {{k: 16, expansion: [2, 4], batch_tokens: 512, tokens: 131072, models: [stories]}}
-  topk_control: {{k: 16, expansion: [4], batch_tokens: 512, tokens: 131072}}
+  control:
+    {{kind: trained, architecture: topk, k: 16, expansion: [4], batch_tokens: 512, tokens: 131072, models: [random]}}
   relu: null
   neurons: {{models: [stories]}}
 graph: {{batches: 16}}

@@ -86,7 +86,6 @@ def write_pairs(set_indptr: np.ndarray, set_indices: np.ndarray, first: int, las
                 out += 1
 
 
-@njit(cache=True, nogil=True)
 def transpose(
     indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, n_features: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -97,10 +96,15 @@ def transpose(
         values. Unsigned, since a signed index costs a test for its sign wherever it is used.
     """
     bounds, entries, rows = locate_columns(indptr, indices, n_features)
-    column_values = np.empty(len(entries), np.float32)
-    for item in range(len(entries)):
-        column_values[item] = values[entries[item]]
-    return bounds, rows, column_values
+    return bounds, rows, _take(values, entries)
+
+
+@njit(cache=True, nogil=True)
+def _take(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    taken = np.empty(len(places), np.float32)
+    for item in range(len(places)):
+        taken[item] = values[places[item]]
+    return taken
 
 
 @njit(cache=True, nogil=True)
@@ -118,13 +122,20 @@ def group_by(labels: np.ndarray, n_labels: int) -> np.ndarray:
     return order
 
 
-@njit(cache=True, nogil=True)
 def count_along_rows(indptr: np.ndarray, indices: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of indices that share a row: (pairs,) int64 keys, ascending, and (pairs,) int64 rows that hold both.
 
     For every source the rest of each of its rows is read: memory grows with the pairs, not with their occurrences.
     """
-    bounds, entries, rows = locate_columns(indptr, indices, n_features)
+    return _count_along_rows(indptr, indices, *locate_columns(indptr, indices, n_features))
+
+
+@njit(cache=True, nogil=True)
+def _count_along_rows(
+    indptr: np.ndarray, indices: np.ndarray, bounds: np.ndarray, entries: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """See `count_along_rows`; bounds, entries and rows are the columns, as `locate_columns` gives them."""
+    n_features = len(bounds) - 1
     keys, counts = np.empty(LEAST_ROOM, np.int64), np.empty(LEAST_ROOM, np.int64)
     shared, targets = np.zeros(n_features, np.int64), np.empty(n_features, np.int32)
     size = 0
@@ -147,7 +158,6 @@ def count_along_rows(indptr: np.ndarray, indices: np.ndarray, n_features: int) -
     return keys[:size].copy(), counts[:size].copy()
 
 
-@njit(cache=True, nogil=True)
 def dot_pairs(
     keys: np.ndarray, indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, n_features: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +174,15 @@ def dot_pairs(
     Returns:
         (pairs,) float64 dot products, (D,) float64 squared norms of the columns.
     """
-    bounds, rows, column_values = transpose(indptr, indices, values, n_features)
+    return _dot_columns(keys, *transpose(indptr, indices, values, n_features), len(indptr) - 1)
+
+
+@njit(cache=True, nogil=True)
+def _dot_columns(
+    keys: np.ndarray, bounds: np.ndarray, rows: np.ndarray, column_values: np.ndarray, n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """See `dot_pairs`; bounds, rows and values are the columns, as `transpose` gives them."""
+    n_features = len(bounds) - 1
     norms = np.zeros(n_features, np.float64)
     for feature in range(n_features):
         for item in range(bounds[feature], bounds[feature + 1]):
@@ -174,7 +192,7 @@ def dot_pairs(
         low, high = keys[pair] >> PAIR_SHIFT, keys[pair] & PAIR_MASK
         swap = bounds[low + 1] - bounds[low] < bounds[high + 1] - bounds[high]
         longer[pair], shorter[pair] = (high, low) if swap else (low, high)
-    dots, dense, held = np.empty(len(keys), np.float64), np.zeros(len(indptr) - 1, np.float32), -1
+    dots, dense, held = np.empty(len(keys), np.float64), np.zeros(n_rows, np.float32), -1
     for pair in group_by(longer, n_features):
         if longer[pair] != held:
             if held >= 0:

@@ -9,10 +9,9 @@ Computational Neuroscience 4:127).
 """
 
 import numpy as np
-from numba import njit, prange
 
 from coact.graph.sets import TokenSets
-from coact.nulls.curveball import draw_below
+from coact.nulls.kernels import shift_all
 
 
 def shift_sets(sets: TokenSets, documents: np.ndarray, seed: int | list[int]) -> TokenSets:
@@ -32,22 +31,7 @@ def shift_sets(sets: TokenSets, documents: np.ndarray, seed: int | list[int]) ->
     bounds = np.append(first, len(order)).astype(np.int64)
     words = np.random.default_rng(seed).integers(0, 2**64, max(len(bounds) - 1, 0), np.uint64)
     moved = np.empty(len(sets.indices), np.int64)
-    _shift_all(np.ascontiguousarray(sets.indptr, np.int64), sets.indices, order, bounds, words, moved)
+    shift_all(np.ascontiguousarray(sets.indptr, np.int64), sets.indices, order, bounds, words, moved)
     keys = np.sort(moved << 32 | sets.indices)
     counts = np.bincount(keys >> 32, minlength=len(order))
     return TokenSets(np.concatenate([[0], np.cumsum(counts)]), (keys & 0xFFFFFFFF).astype(np.int32))
-
-
-@njit(cache=True, parallel=True)
-def _shift_all(
-    indptr: np.ndarray, indices: np.ndarray, order: np.ndarray, bounds: np.ndarray, words: np.ndarray, moved: np.ndarray
-) -> None:
-    """Fill `moved` with the token that each entry goes to; a document's word and the feature give the distance."""
-    for document in prange(len(bounds) - 1):
-        first, length = bounds[document], bounds[document + 1] - bounds[document]
-        for place in range(length):
-            token = order[first + place]
-            for entry in range(indptr[token], indptr[token + 1]):
-                word = words[document] ^ (np.uint64(indices[entry]) << np.uint64(32))
-                _, distance = draw_below(word, length)
-                moved[entry] = order[first + (place + distance) % length]

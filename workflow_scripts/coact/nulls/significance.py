@@ -115,9 +115,9 @@ def _repelled(
     order = np.argsort(keys, kind="stable")
     kept, row = [_tested(model, source[:0], target[:0], count[:0], repelled=True)], 0
     while largest_p > 0 and row < model.n_features:
-        row, found = _screened(model, index, 1 - fdr, -math.log(largest_p), row, PAIRS_AT_ONCE)
-        observed = _look_up(keys[order], count[order], found)
-        table = _tested(model, found >> PAIR_SHIFT, found & ((1 << PAIR_SHIFT) - 1), observed, repelled=True)
+        row, low, high = _screened(model, index, 1 - fdr, -math.log(largest_p), row, PAIRS_AT_ONCE)
+        observed = _look_up(keys[order], count[order], low << PAIR_SHIFT | high)
+        table = _tested(model, low, high, observed, repelled=True)
         kept.append(table[table["p"] <= largest_p])
     tested = pd.concat(kept, ignore_index=True)
     tested["q"] = benjamini_hochberg(tested["p"].to_numpy(), tests)
@@ -175,8 +175,8 @@ def _count_screened(model: InclusionModel, index: FeatureIndex, least: float) ->
 @njit(cache=True)
 def _screened(
     model: InclusionModel, index: FeatureIndex, least: float, log_bound: float, first_row: int, at_once: int
-) -> tuple[int, np.ndarray]:
-    """Keys of the pairs that pass the screen, from the feature `first_row` on, until there are `at_once` or more.
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """The pairs that pass the screen, from the feature `first_row` on, until there are `at_once` or more.
 
     Args:
         model, index: the model.
@@ -186,19 +186,20 @@ def _screened(
         at_once: number of pairs.
 
     Returns:
-        The next feature to go on from, and (pairs,) int64 keys source << 32 | target.
+        The next feature to go on from, and (pairs,) int64 source and target, source < target.
     """
-    keys, scratch = np.empty(at_once + model.n_features, np.int64), _scratch(model.n_features)
+    room, scratch = at_once + model.n_features, _scratch(model.n_features)
+    source, target = np.empty(room, np.int64), np.empty(room, np.int64)
     expected, most, touched = scratch
     found, row = 0, first_row
     while row < model.n_features and found < at_once:
         for other in touched[: _bound_row(row, model, index, *scratch)]:
             if expected[other] >= least and _log_bound(expected[other], most[other]) >= log_bound:
-                keys[found] = np.int64(row) << PAIR_SHIFT | other
+                source[found], target[found] = row, other
                 found += 1
             expected[other], most[other] = 0.0, 0
         row += 1
-    return row, keys[:found].copy()
+    return row, source[:found].copy(), target[:found].copy()
 
 
 @njit(cache=True)
