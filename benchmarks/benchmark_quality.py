@@ -5,7 +5,7 @@ else is each one's own: initialisation, loss, estimate of the inference threshol
 result is saved by SAELens, read by `coact.sae.sae_lens` and measured by the code that measures ours.
 
     python benchmarks/benchmark_quality.py --peer <python with sae-lens 6.54> --config config.yaml \
-        presets/architectures.yaml --results results [--model main] [--tokens 327680] [--seeds 0 1 2]
+        presets/architectures.yaml --results results [--model main] [--tokens 327680] [--batch 1024] [--seeds 0 1 2]
 
 The families of the configuration whose names end in sparse, middle and dense are an architecture's three sparsities.
 Where L0 is not what was set (all but TopK), ours at SAELens' L0 is read off the line through our three, in logarithms;
@@ -45,6 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="main")
     parser.add_argument("--families", nargs="+", help="names without _sparse, _middle, _dense; all by default")
     parser.add_argument("--tokens", type=int, default=327_680)
+    parser.add_argument("--batch", type=int, default=1024, help="tokens in a batch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)
@@ -119,7 +120,8 @@ class Study:
         """Settings of one SAE."""
         (expansion,) = self.settings.config["saes"][family]["expansion"]
         settings = self.settings.sae_settings(f"{family}-x{expansion:g}-s{seed}")
-        return settings | {"tokens": self.options.tokens, "resample_steps": [], "snapshot_steps": []}
+        others = {"tokens": self.options.tokens, "batch_tokens": self.options.batch}
+        return settings | others | {"resample_steps": [], "snapshot_steps": []}
 
     def train(self, family: str, seed: int) -> tuple[float, float]:
         """L0 and held-out FVU of ours."""
@@ -204,7 +206,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         study = Study(options, Path(folder))
-        print(f"{options.tokens:,} tokens of {options.results}, {options.model}; seeds {options.seeds}", flush=True)
+        print(
+            f"{options.tokens:,} tokens of {options.model}, batches of {options.batch:,}; seeds {options.seeds}",
+            flush=True,
+        )
         print(f"{'family':<14}{'seed':>5}{'SAELens: L0':>13}{'FVU':>9}{'ours at that L0':>17}{'ratio':>8}", flush=True)
         for family in study.families():
             ratios = []
