@@ -18,6 +18,7 @@ from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FIGURES
 from coact.models import MODEL_FILES
+from coact.sae.memory import training_memory
 from coact.sae.truth.settings import TruthSettings
 from coact.study import NULLS, TESTED_NULLS, check
 
@@ -30,6 +31,8 @@ except StudyError as error:
     raise WorkflowError(f"configuration: {error}")
 
 CONFIG = STUDY.config
+# SAEs that are trained on known directions too.
+RECOVERED = STUDY.saes_of("trained") if CONFIG["ground_truth"]["enabled"] else []
 # Scripts that read the configuration for a check, not for their result, find it complete.
 config.update(CONFIG)
 
@@ -257,10 +260,26 @@ def get_emergence(wildcards):
     return [f"results/saes/{model}/{sae}/emergence.json" for model, sae in get_watched_columns()]
 
 
+def get_pictures(ending):
+    """Files of all figures of the report."""
+    recovery = [f"results/ground_truth/recovery.{ending}"] if RECOVERED else []
+    return [f"results/figures/{figure}.{ending}" for figure in FIGURES] + recovery
+
+
 def get_sae_source(wildcards):
     """Files of the folder that an SAE is imported from."""
     folder = Path(STUDY.sae_settings(wildcards.sae)["path"])
     return sorted(str(path) for path in folder.iterdir() if path.suffix in {".json", ".safetensors"})
+
+
+def get_training_memory(wildcards):
+    """Megabytes for a training: a process with its libraries, and twice what the training takes at least."""
+    features = STUDY.features_of(wildcards.model, wildcards.sae)
+    if features is None:
+        return 8000  # the width of the activations is not known before they are captured
+    settings = STUDY.sae_settings(wildcards.sae)
+    d_in = round(features / settings["expansion"])
+    return 1000 + 2 * training_memory(d_in, features, settings["batch_tokens"]) // 10**6
 
 
 def get_import_memory(wildcards):

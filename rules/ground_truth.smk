@@ -6,8 +6,6 @@
 #        results/ground_truth/scores.parquet                                    one row per SAE
 #        results/ground_truth/recovery.svg, .png, .csv (its data), .json (its caption)
 
-RECOVERED = STUDY.saes_of("trained") if CONFIG["ground_truth"]["enabled"] else []
-
 
 rule plant_directions:
     input:

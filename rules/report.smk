@@ -6,8 +6,9 @@
 rule render_report:
     input:
         prose=get_prose,
-        svg=expand("results/figures/{figure}.svg", figure=FIGURES),
-        captions=expand("results/figures/{figure}.json", figure=FIGURES),
+        svg=get_pictures("svg"),
+        captions=get_pictures("json"),
+        recovery="results/ground_truth/scores.parquet",
         evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
         statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
         sensitivity=get_columns("results/graphs/{model}/{sae}/sensitivity.parquet"),
@@ -32,7 +33,6 @@ rule render_report:
         runtime=20,
     params:
         config={key: value for key, value in CONFIG.items() if key != "tracking"},
-        figures=FIGURES,
         tokenizers=STUDY.tokenizers(),
     message:
         "Render the report"

@@ -24,7 +24,7 @@ rule train_sae:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_training_memory,
         runtime=240,
         gpu=get_gpus,
     params:

@@ -13,6 +13,8 @@ from coact.figures import FIGURES
 from coact.figures.save import words
 from coact.report import Results
 from coact.report.tables import COMPARED, RESAMPLED
+from coact.sae.truth.settings import RANDOM, TRAINED
+from coact.sae.truth.table import SCORES, SHARED, collect
 from coact.study import TESTED_NULLS, Study, check
 from synthetic_pairs import make_best, make_pairs
 from synthetic_sensitivity import make_rarefaction, make_sensitivity
@@ -362,6 +364,23 @@ def make_captions() -> dict[str, dict[str, str]]:
     return {name: words(f"Conclusion of {name}.", f"Details of {name}.", f"Picture of {name}.") for name in FIGURES}
 
 
+def make_recovery() -> pd.DataFrame:
+    """Scores of two SAEs on planted directions; one found nothing."""
+    trained = {**dict.fromkeys(SHARED, 256), "l0_true": 4.5, "noise_share": 0.01, **dict.fromkeys(SCORES, 0.5)}
+    random = {**trained, **dict.fromkeys(SCORES, 0.25)}
+    nothing = {**trained, "found": 0, "found_share": 0.0, "f1": None}
+    records = {"topk-x4-s0": {TRAINED: trained, RANDOM: random}, "relu-x4-s0": {TRAINED: nothing, RANDOM: random}}
+    return collect(
+        {sae: {name: whole(scores) for name, scores in record.items()} for sae, record in records.items()},
+        {"topk-x4-s0": "topk", "relu-x4-s0": "relu"},
+    )
+
+
+def whole(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores whose counts are whole numbers."""
+    return scores | {name: int(scores[name]) for name in ("found", "parents")}
+
+
 def make_results(number: int, captions: dict[str, dict[str, str]] | None = None, **changes: Any) -> Results:
     """What a report is written from, for the first `number` columns of `PLAN`."""
     columns = make_columns(number)
@@ -375,6 +394,7 @@ def make_results(number: int, captions: dict[str, dict[str, str]] | None = None,
             rarefaction=[entry.rarefaction for entry in columns],
             pairs=make_pairs([entry.column for entry in columns]),
             best=make_best([entry.column for entry in columns]),
+            recovery=collect({}, {}),
             models=make_models(),
             corpus=make_corpus(),
             tokens={"corpus": make_tokens()},

@@ -136,3 +136,9 @@ def test_columns_of_a_study_know_controls_and_recipes():
     first, second = columns["main/topk-x4-s0"], columns["main/topk-x4-s1"]
     assert (first.recipe, first.expansion) == (second.recipe, second.expansion)
     assert columns["main/neurons"].expansion is None
+
+
+def test_snapshots_make_no_other_recipe():
+    study = make_study()
+    study.config["saes"]["topk"]["snapshot_steps"] = [0, 10]
+    assert columns_of(study)[0].recipe == columns_of(make_study())[0].recipe

@@ -106,6 +106,11 @@ def test_shards_cover_the_stream_and_end_with_the_graph():
             MATRYOSHKA | {"prefixes": [0.5, 0.5001, 1]},
             "saes.m.prefixes: found 0.5001, which of 2048 features are 1024, expected at least one more than the 1024",
         ),
+        (
+            "saes.topk.resample_steps",
+            [20_000, 100],
+            "saes.topk.resample_steps: found 100, but a feature is resampled when it was silent for resample_window =",
+        ),
         ("models.main.kind", "hubb", "models.main.kind: 'hubb' is not one of"),
         ("models.main.heads", 5, "models.main.heads: found 5, expected a divisor of d_model = 128"),
         ("models.control.like", "nobody", "models.control.like: found 'nobody', expected one of: main"),

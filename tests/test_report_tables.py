@@ -2,6 +2,7 @@
 
 import pytest
 
+from coact.figures.save import words
 from coact.report import report_tables, report_variables
 from synthetic_artefacts import (
     corrected,
@@ -9,6 +10,7 @@ from synthetic_artefacts import (
     make_captions,
     make_columns,
     make_corpus,
+    make_recovery,
     make_results,
 )
 
@@ -35,6 +37,17 @@ def test_tables_hold_the_numbers(results):
     assert "main/topk-x4-s0" in tables["_descriptive_live.md"].replace("\\", "")
     assert tables["_descriptive_all.md"].count("| null |") == 4
     assert "seeds:" in tables["_config.md"]
+
+
+def test_known_directions_are_reported_where_there_are_any(results):
+    assert "No directions were planted" in report_tables(results)["_ground_truth.md"]
+    captions = make_captions() | {"recovery": words("Half is found.", "n = 2.", "Lines.")}
+    planted = report_tables(make_results(1, captions, recovery=make_recovery()))["_ground_truth.md"]
+    assert "256 known directions" in planted
+    assert "![**Half is found.** n = 2.](figures/recovery.svg)" in planted.replace("\\", "")
+    rows = [line.split(" | ") for line in planted.splitlines() if "-x4-s0" in line]
+    assert [row[2] for row in rows] == ["50.0% (25.0%)", "0% (25.0%)"]
+    assert rows[1][4] == ""
 
 
 def test_none_is_not_defined():

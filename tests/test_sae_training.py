@@ -16,14 +16,8 @@ from coact.sae.architectures.relu import ReLU
 from coact.sae.architectures.topk import TopK
 from coact.sae.disk import save_sae
 from coact.sae.history import HISTORY_COLUMNS, TrainingHistory
-from coact.sae.initialization import (
-    SAMPLE_TOKENS,
-    available_memory,
-    check_memory,
-    geometric_median,
-    survey,
-    training_memory,
-)
+from coact.sae.initialization import available_memory, check_memory, geometric_median, survey
+from coact.sae.memory import SAMPLE_TOKENS, training_memory
 from coact.sae.resampling import draw, resample, restart, squared_errors
 from coact.sae.stream import ActivationStream
 from coact.sae.train import Training, clip, learning_rate_share, ramp, train_sae

@@ -5,7 +5,7 @@ from dataclasses import replace
 from coact.activations import open_shard
 from coact.artefacts import write_json, write_table
 from coact.jobs import job
-from coact.sae.initialization import SAMPLE_TOKENS
+from coact.sae.memory import SAMPLE_TOKENS
 from coact.sae.stream import ActivationStream
 from coact.sae.train import Training, new_sae, train_sae
 from coact.sae.truth.planted import plant

@@ -28,7 +28,8 @@ with job(snakemake):
         models=[read_json(path) for path in paths.models],
         corpus=read_json(paths.corpus),
         tokens={name: read_json(path) for name, path in zip(params.tokenizers, paths.tokens, strict=True)},
-        captions={name: read_json(path) for name, path in zip(params.figures, paths.captions, strict=True)},
+        recovery=read_table(paths.recovery),
+        captions={Path(path).stem: read_json(path) for path in paths.captions},
         versions=versions(),
         config_hash=config_hash(params.config),
     )

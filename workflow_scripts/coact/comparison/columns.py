@@ -16,8 +16,8 @@ class Column:
         model, sae: names.
         control: neurons as features, or a dictionary on an untrained model.
         expansion: expansion factor; None for a dictionary that has none.
-        recipe: settings without expansion factor and seed, as text; columns of one model and recipe that differ in
-            nothing else can be compared across seeds or widths. Empty where nothing is known.
+        recipe: settings without expansion factor, seed and snapshots, as text; columns of one model and recipe that
+            differ in nothing else can be compared across seeds or widths. Empty where nothing is known.
         tokenizer: name of the model's tokenizer; models with the same one read the same tokens. Empty where nothing is
             known.
     """
@@ -43,7 +43,8 @@ def columns_of(study: Study) -> list[Column]:
 def _column(study: Study, model: str, sae: str) -> Column:
     settings = study.sae_settings(sae)
     expansion = settings.pop("expansion", None)
-    settings.pop("seed", None)
+    for key in ("seed", "snapshot_steps"):  # of which the latter leaves the SAE as it is
+        settings.pop(key, None)
     control = study.config["models"][model]["kind"] == "untrained" or settings["kind"] == "neurons"
     return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model))
 

@@ -20,7 +20,7 @@ from coact.comparison.wording import defined, few, listed, number, percent, plur
 from coact.provenance import canonical_json
 
 SPARSITY = ("k", "l1", "l0")  # settings that make an SAE sparser or denser
-UNRELATED = ("kind", "architecture", "checkpoint_minutes", "snapshot_steps")  # settings that name no variant
+UNRELATED = ("kind", "architecture")  # settings that name no variant
 MEASURES = (
     "l0",
     "fvu",

@@ -21,10 +21,12 @@ class Results:
         statistics: statistics.json of each column's graph.
         sensitivity, rarefaction: sensitivity.parquet and rarefaction.parquet of each column.
         pairs, best: comparison/pairs.parquet and best_matches.parquet; no rows where there is no pair.
+        recovery: ground_truth/scores.parquet; no rows where no directions were planted.
         models: evaluation.json of each model, in the order of the configuration.
         corpus: manifest.json of the corpus.
         tokens: name of a tokenizer -> manifest.json of its tokens.
-        captions: name of a figure -> its words, as `coact.figures.save.words` gives them.
+        captions: name of a figure (with "recovery" where directions were planted) -> its words,
+            as `coact.figures.save.words` gives them.
         versions: of `coact.provenance.versions`.
         config_hash: SHA-256 of the configuration.
     """
@@ -37,6 +39,7 @@ class Results:
     rarefaction: Sequence[pd.DataFrame]
     pairs: pd.DataFrame
     best: pd.DataFrame
+    recovery: pd.DataFrame
     models: Sequence[dict[str, Any]]
     corpus: dict[str, Any]
     tokens: dict[str, dict[str, Any]]

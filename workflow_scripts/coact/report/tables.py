@@ -7,6 +7,7 @@ import yaml
 from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.wording import NOT_DEFINED, count, estimate, number, p_value, percent
 from coact.report.frontier import frontier_tables
+from coact.report.ground_truth import ground_truth_tables
 from coact.report.markup import code_block, pipe_table
 from coact.report.pairs import pair_tables
 from coact.report.proportion import proportion_tables
@@ -108,6 +109,7 @@ def report_tables(results: Results) -> dict[str, str]:
         "_models.md": _models(results),
         "_quality.md": _quality(results),
         **frontier_tables(results),
+        **ground_truth_tables(results),
         "_descriptive_all.md": _descriptive(results, "all"),
         "_descriptive_live.md": _descriptive(results, "live"),
         "_correlations.md": _correlations(results),

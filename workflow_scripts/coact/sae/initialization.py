@@ -12,10 +12,9 @@ import torch
 from coact.device import get_device
 from coact.errors import StudyError
 from coact.sae.architectures import Architecture
+from coact.sae.memory import SAMPLE_TOKENS, training_memory
 from coact.sae.stream import ActivationStream
 
-SAMPLE_TOKENS = 16_384
-COPIES = 4  # of the parameters: themselves, their gradients, Adam's two moments
 TOLERANCE = 1e-5
 MOST_ROUNDS = 500
 
@@ -81,16 +80,6 @@ def geometric_median(points: torch.Tensor, tolerance: float = TOLERANCE) -> torc
         if step.norm() <= tolerance * distances.mean():
             break
     return median
-
-
-def training_memory(d_in: int, d_sae: int, batch_tokens: int) -> int:
-    """Bytes that a training takes at least.
-
-    Weights, gradients and Adam's moments, the pre-activations of a batch, the batch and its reconstruction, the sample;
-    all float32.
-    """
-    parameters = 2 * d_in * d_sae + d_in + d_sae
-    return 4 * (COPIES * parameters + batch_tokens * d_sae + (2 * batch_tokens + SAMPLE_TOKENS) * d_in)
 
 
 def check_memory(d_in: int, d_sae: int, batch_tokens: int) -> None:

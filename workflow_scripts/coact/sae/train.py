@@ -25,7 +25,8 @@ from coact.sae.adam import FusedAdam, RowAdam
 from coact.sae.architectures import ARCHITECTURES, Architecture, Losses
 from coact.sae.checkpoint import Checkpoint, as_arrays, as_tensors
 from coact.sae.history import TrainingHistory
-from coact.sae.initialization import SAMPLE_TOKENS, Data, check_memory, initialize, survey
+from coact.sae.initialization import Data, check_memory, initialize, survey
+from coact.sae.memory import SAMPLE_TOKENS
 from coact.sae.resampling import resample
 from coact.sae.snapshots import Snapshots
 from coact.sae.stream import ActivationStream
