@@ -45,6 +45,7 @@ class Architecture(torch.nn.Module, ABC):
         sae_lens_name: what SAELens calls this architecture; None where `finish` returns an SAE of another one.
         SCALED: names of the parameters (d_sae,), 0 at first, that are in the units of pre-activations: biases, and
             thresholds. The scale of inputs and the norms of decoder rows are folded into them.
+        FIRST_NORM: norm of encoder columns at first, and of decoder rows that are free.
         FEATURE_AXIS: for every parameter that has entries per feature, the axis that counts features.
 
     Args:
@@ -57,6 +58,7 @@ class Architecture(torch.nn.Module, ABC):
 
     sae_lens_name: ClassVar[str | None] = None
     SCALED: ClassVar[tuple[str, ...]] = ("b_enc",)
+    FIRST_NORM: ClassVar[float] = 1.0
     FEATURE_AXIS: ClassVar[dict[str, int]] = {"W_enc": 1, "b_enc": 0, "W_dec": 0}
 
     def __init__(self, d_in: int, d_sae: int, pre_bias: bool = True, decoder_norm: str = "unit") -> None:
@@ -71,7 +73,9 @@ class Architecture(torch.nn.Module, ABC):
 
     @torch.no_grad()
     def initialize(self, center: torch.Tensor, seed: int) -> None:
-        """Random unit decoder rows, the encoder as their transpose, the decoder bias at the center of the data.
+        """Random decoder rows, encoder columns along them, the decoder bias at the center of the data.
+
+        Their norms are `FIRST_NORM`, but for decoder rows that keep unit norm.
 
         Args:
             center: (d_in,) mean or geometric median of the (scaled) activations.
@@ -79,8 +83,9 @@ class Architecture(torch.nn.Module, ABC):
         """
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randn(self.d_sae, self.d_in, generator=generator)
-        self.W_dec.copy_(rows / rows.norm(dim=1, keepdim=True))
-        self.W_enc.copy_(self.W_dec.T)
+        rows /= rows.norm(dim=1, keepdim=True)
+        self.W_enc.copy_(self.FIRST_NORM * rows.T)
+        self.W_dec.copy_(rows if self.decoder_norm == "unit" else self.FIRST_NORM * rows)
         self.b_dec.copy_(center)
 
     def pack(self) -> None:

@@ -25,6 +25,7 @@ class Gated(Architecture):
 
     sae_lens_name = "gated"
     SCALED = ("b_gate", "b_mag")
+    FIRST_NORM = 0.1  # as in ReLU
     FEATURE_AXIS: ClassVar[dict[str, int]] = {"W_enc": 1, "b_gate": 0, "r_mag": 0, "b_mag": 0, "W_dec": 0}
 
     def __init__(self, d_in: int, d_sae: int, l1: float = 0.0, **others: Any) -> None:

@@ -20,6 +20,7 @@ class ReLU(Architecture):
     """
 
     sae_lens_name = "standard"
+    FIRST_NORM = 0.1  # Conerly et al.; with longer columns features start far too large for the penalty
 
     def __init__(self, d_in: int, d_sae: int, l1: float = 0.0, **others: Any) -> None:
         super().__init__(d_in, d_sae, **others)
