@@ -202,7 +202,7 @@ def test_shards_of_another_width_than_the_sae_are_refused(stream):
 
 def test_dead_features_alone_do_not_end_a_training_and_are_told_once(stream, caplog):
     with caplog.at_level(logging.INFO, "coact"):
-        found = train_sae(ReLU(12, 24, l1=1e3), stream, training(learning_rate=0.1, dead_steps=3))
+        found = train_sae(ReLU(12, 24, l1=1e3), stream, training(learning_rate=0.03, dead_steps=3))
     assert found.history["dead_share"].iloc[-1] == 1
     assert found.history["l0"].iloc[-1] == 0
     assert np.isfinite(found.history["loss"]).all()
@@ -422,7 +422,7 @@ def test_features_start_anew_by_hand():
 def test_where_every_feature_is_silent_the_mean_norm_is_of_all():
     sae = random_relu(2, 2)
     restart(sae, FusedAdam(sae), torch.tensor([0, 1]), torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
-    torch.testing.assert_close(sae.W_enc.detach(), 0.2 * torch.eye(2))
+    torch.testing.assert_close(sae.W_enc.detach(), 0.2 * ReLU.FIRST_NORM * torch.eye(2))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
