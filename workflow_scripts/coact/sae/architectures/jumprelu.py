@@ -38,8 +38,8 @@ class JumpReLU(Architecture):
         d_in: int,
         d_sae: int,
         l0: float = 0.0,
-        bandwidth: float = 0.1,
-        threshold: float = 0.1,
+        bandwidth: float = 1.0,
+        threshold: float = 0.5,
         **others: Any,
     ) -> None:
         super().__init__(d_in, d_sae, **others)
