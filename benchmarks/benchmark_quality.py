@@ -211,19 +211,18 @@ def main() -> None:
             flush=True,
         )
         print(f"{'family':<14}{'seed':>5}{'SAELens: L0':>13}{'FVU':>9}{'ours at that L0':>17}{'ratio':>8}", flush=True)
-        for family in study.families():
-            ratios = []
-            for seed in options.seeds:
+        ratios: dict[str, list[float]] = {family: [] for family in study.families()}
+        for seed in options.seeds:
+            for family, found in ratios.items():
                 points = [study.train(f"{family}_{sparsity}", seed) for sparsity in SPARSITIES]
                 l0, fvu = study.train_peer(f"{family}_middle", seed)
                 ours = read_off(points, l0)
-                ratios += [ours / fvu] if ours else []
-                last = f"{ours:>17.4f}{ours / fvu:>8.3f}" if ours else "  beyond our three: "
+                found += [ours / fvu] if ours else []
+                last = f"{ours:>17.4f}{ours / fvu:>8.3f}" if ours else "  beyond our three"
                 print(f"{family:<14}{seed:>5}{l0:>13.1f}{fvu:>9.4f}{last}", flush=True)
-                if not ours:
-                    print("".join(f"{'':<19}ours {a:>8.1f}{b:>9.4f}\n" for a, b in points), end="", flush=True)
-            if ratios:
-                print(f"{family:<14} median ratio {statistics.median(ratios):.3f}", flush=True)
+                print("".join(f"{'':<19}ours {a:>8.1f}{b:>9.4f}\n" for a, b in points if not ours), end="", flush=True)
+        for family, found in ratios.items():
+            print(f"{family:<14} median ratio {statistics.median(found) if found else math.nan:.3f} of {len(found)}")
     return None
 
 
