@@ -98,6 +98,7 @@ def open_coact(options: argparse.Namespace, x: torch.Tensor) -> dict[str, Callab
     from coact.jobs import keep_memory
     from coact.sae.adam import RowAdam
     from coact.sae.architectures import ARCHITECTURES
+    from coact.sae.train import clip
 
     numba.set_num_threads(options.threads)
     keep_memory()  # as every job does
@@ -111,7 +112,7 @@ def open_coact(options: argparse.Namespace, x: torch.Tensor) -> dict[str, Callab
 
     def step() -> None:
         losses = sae.backward(next(batches), silent > DEAD_STEPS, 1.0)
-        adam.step(options.learning_rate)
+        adam.step(options.learning_rate, clip(sae, 1.0)[1])  # SAELens clips to the same norm
         silent.add_(1).masked_fill_(losses.fired > 0, 0)
 
     def multiply() -> None:

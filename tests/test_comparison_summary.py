@@ -3,7 +3,7 @@
 import io
 import json
 
-from coact.comparison.summary import metrics, print_summary, summarize
+from coact.comparison.summary import metrics, print_quality, print_summary, summarize
 from synthetic_artefacts import make_columns
 
 
@@ -48,3 +48,12 @@ def test_print_fits_and_is_plain_text_outside_a_terminal():
     assert "main/topk-x4-s0" in text
     assert "r [interval]" in text
     assert text.rstrip().endswith("Report: results/report/report.html")
+
+
+def test_the_quality_of_saes_is_printed_before_there_are_graphs():
+    evaluations = [{"model": model, "sae": sae, **evaluation} for model, sae, evaluation, _ in rows(3)]
+    stream = io.StringIO()
+    print_quality(evaluations, stream)
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 120
+    assert all(f"{entry['model']}/{entry['sae']}" in text for entry in evaluations)

@@ -77,9 +77,7 @@ def summarize(columns: Sequence[tuple[str, str, dict[str, Any], dict[str, Any]]]
 
 
 def _row(model: str, sae: str, evaluation: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {key: evaluation[key] for key in ("architecture", "d_sae")}
-    row = {"model": model, "sae": sae, **row, **{key: _number(evaluation[key]) for key in QUALITY}}
-    row |= {f"l0_{key}": _number(evaluation["l0_distribution"][key]) for key in frontier.QUANTILES}
+    row = _quality(model, sae, evaluation)
     row |= {f"cross_entropy_{key}": _number(evaluation["cross_entropy"][key]) for key in ("clean", "spliced")}
     for scope in SCOPES:
         observed, null = statistics["observed"][scope], statistics["null"][scope]
@@ -104,6 +102,12 @@ def _row(model: str, sae: str, evaluation: dict[str, Any], statistics: dict[str,
         row[f"significant_share_{null}"] = _number(statistics["tested"][null]["significant_share"])
         row[f"repelled_{null}"] = statistics["tested"][null]["repelled"]
     return row
+
+
+def _quality(model: str, sae: str, evaluation: dict[str, Any]) -> dict[str, Any]:
+    row = {"model": model, "sae": sae, **{key: evaluation[key] for key in ("architecture", "d_sae")}}
+    row |= {key: _number(evaluation[key]) for key in QUALITY}
+    return row | {f"l0_{key}": _number(evaluation["l0_distribution"][key]) for key in frontier.QUANTILES}
 
 
 def _number(value: float | None) -> float:
@@ -141,6 +145,17 @@ def print_summary(table: pd.DataFrame, report: str | Path, file: TextIO | None =
     print_table(console, HEADINGS, rows, f"{LEGEND}\n")
     print_table(console, frontier.HEADINGS, frontier.terminal_rows(table), f"{frontier.LEGEND}\n")
     console.print(Text(f"Report: {report}"), soft_wrap=True)
+
+
+def print_quality(evaluations: Sequence[dict[str, Any]], file: TextIO | None = None) -> None:
+    """Print the quality of SAEs alone, before there are graphs of them.
+
+    Args:
+        evaluations: evaluation.json of each.
+        file: where to print; None means standard output.
+    """
+    table = pd.DataFrame([_quality(entry["model"], entry["sae"], entry) for entry in evaluations])
+    print_table(open_console(file), frontier.HEADINGS, frontier.terminal_rows(table), frontier.LEGEND)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
