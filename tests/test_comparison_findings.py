@@ -138,7 +138,8 @@ def test_columns_of_a_study_know_controls_and_recipes():
     assert columns["main/neurons"].expansion is None
 
 
-def test_snapshots_make_no_other_recipe():
+@pytest.mark.parametrize(("setting", "value"), [("snapshot_steps", [0, 10]), ("checkpoint_minutes", 1)])
+def test_settings_that_change_no_sae_make_no_other_recipe(setting, value):
     study = make_study()
-    study.config["saes"]["topk"]["snapshot_steps"] = [0, 10]
+    study.config["saes"]["topk"][setting] = value
     assert columns_of(study)[0].recipe == columns_of(make_study())[0].recipe
