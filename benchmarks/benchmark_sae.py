@@ -15,7 +15,8 @@ with `--quality` also FVU and L0 on tokens that neither has seen, after all turn
 
 Activations are scaled so that their mean squared norm is their dimension. Without `--activations` they are sums of
 `--k` random directions with noise. The biases of the ReLU start where about `--k` features are active, so that few
-steps are enough for a timing; for a comparison of quality take many, and an `--l1` that leads to the same L0.
+steps are enough for a timing, and stay there at a small `--learning-rate` (1e-5); for a comparison of quality there is
+benchmark_quality.py.
 """
 
 import argparse
