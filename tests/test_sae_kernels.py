@@ -210,6 +210,7 @@ def test_gradients_do_not_pile_up_over_steps(name):
     dead, found = torch.arange(64) < 9, []
     for _ in range(2):
         sae.zero_grad()
+        assert sae.W_dec.grad is None
         sae.backward(x, dead, 1.0)
         found.append(gradients_of(sae))
     for key in found[0]:
