@@ -109,7 +109,7 @@ def test_shards_cover_the_stream_and_end_with_the_graph():
         (
             "saes.topk.resample_steps",
             [20_000, 100],
-            "saes.topk.resample_steps: found 100, but a feature is resampled when it was silent for resample_window =",
+            "saes.topk.resample_steps has 100, but resample_window is 12,500 steps",
         ),
         ("models.main.kind", "hubb", "models.main.kind: 'hubb' is not one of"),
         ("models.main.heads", 5, "models.main.heads: found 5, expected a divisor of d_model = 128"),

@@ -199,18 +199,24 @@ def _check_family(study: Study, family: str) -> None:
             raise ConfigError(f"saes.{family}.models: '{model}' is not a model; models are: {known}")
     if "prefixes" in study.config["saes"][family]:
         _check_ascent(study.config["saes"][family]["prefixes"], f"saes.{family}.prefixes")
-    if study.config["saes"][family].get("resample_steps"):
-        _check_resampling(study.config["saes"][family], f"saes.{family}.resample_steps")
+    if "resample_steps" in study.config["saes"][family]:
+        settings = study.config["saes"][family]
+        check_resampling(settings["resample_steps"], settings["resample_window"], f"saes.{family}.resample_steps")
     if study.config["saes"][family]["kind"] == "import":
         _check_import(study, family)
 
 
-def _check_resampling(settings: dict[str, Any], key: str) -> None:
-    early, window = min(settings["resample_steps"]), settings["resample_window"]
+def check_resampling(steps: Sequence[int], window: int, key: str = "resample_steps") -> None:
+    """Refuse steps at which no feature can have been silent for `window` steps yet.
+
+    Raises:
+        ConfigError: names `key`.
+    """
+    early = min(steps, default=window)
     if early < window:
         raise ConfigError(
-            f"{key}: found {early:,}, but a feature is resampled when it was silent for resample_window = {window:,}"
-            f" steps; expected steps of at least {window:,}"
+            f"{key} has {early:,}, but resample_window is {window:,} steps, so no feature can be silent that long by"
+            f" then; expected steps of at least {window:,}"
         )
 
 

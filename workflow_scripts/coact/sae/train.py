@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from coact.device import get_device
-from coact.errors import ConfigError, StudyError
+from coact.errors import StudyError
 from coact.progress import Progress
 from coact.sae.adam import FusedAdam, RowAdam
 from coact.sae.architectures import ARCHITECTURES, Architecture, Losses
@@ -30,7 +30,7 @@ from coact.sae.memory import SAMPLE_TOKENS
 from coact.sae.resampling import resample
 from coact.sae.snapshots import Snapshots
 from coact.sae.stream import ActivationStream
-from coact.study import dictionary_size
+from coact.study import check_resampling, dictionary_size
 from coact.trackers import Tracker
 from coact.training import check_loss
 
@@ -63,12 +63,7 @@ class Training:
     snapshot_steps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        early = [step for step in self.resample_steps if step < self.resample_window]
-        if early:
-            raise ConfigError(
-                f"saes: resample_steps has {min(early):,}, but resample_window is {self.resample_window:,} steps, so no"
-                f" feature can be silent that long by then; expected steps of at least {self.resample_window:,}"
-            )
+        check_resampling(self.resample_steps, self.resample_window, "saes: resample_steps")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Training":
