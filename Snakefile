@@ -17,6 +17,7 @@ include: "rules/sae.smk"
 include: "rules/ground_truth.smk"
 include: "rules/features.smk"
 include: "rules/graph.smk"
+include: "rules/interpretation.smk"
 include: "rules/comparison.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
@@ -27,6 +28,7 @@ rule all:
     input:
         rules.all_ground_truth.input,
         rules.all_graphs.input,
+        rules.all_interpretation.input,
         rules.all_comparison.input,
         rules.all_figures.input,
         rules.all_report.input,

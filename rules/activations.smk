@@ -56,7 +56,7 @@ rule evaluate_model:
     params:
         kind=get_model_kind,
         hook=CONFIG["activations"]["hook"],
-        heldout_tokens=STUDY.captured_tokens("heldout"),
+        heldout_tokens=STUDY.evaluated_tokens(),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],
     message:

@@ -202,6 +202,50 @@ def get_frequency_features(wildcards):
     return get_shards("features", column, split, STUDY.encoded_tokens(split))
 
 
+def get_heldout_features(wildcards):
+    """Feature shards of held-out tokens."""
+    return get_shards("features", f"{wildcards.model}/{wildcards.sae}", "heldout", STUDY.encoded_tokens("heldout"))
+
+
+def get_described_activations(wildcards):
+    """Activation shards that the held-out features are of."""
+    return get_shards("activations", wildcards.model, "heldout", STUDY.encoded_tokens("heldout"))
+
+
+def get_described_tokens(split):
+    """Tokens of a stream whose features are encoded."""
+    return sum(STUDY.encoded_tokens(split))
+
+
+def get_train_features(wildcards):
+    """Feature shards of training tokens."""
+    return get_shards("features", f"{wildcards.model}/{wildcards.sae}", "train", STUDY.encoded_tokens("train"))
+
+
+def get_probed_activations(wildcards):
+    """Activation shards of the training tokens whose features are encoded."""
+    return get_shards("activations", wildcards.model, "train", STUDY.encoded_tokens("train"))
+
+
+def get_interpretation(key, *names):
+    """Settings of a part of the interpretation, or some of them, with the seed."""
+    settings = CONFIG["interpretation"][key]
+    return {"seed": CONFIG["interpretation"]["seed"], **{name: settings[name] for name in names or settings}}
+
+
+def get_heldout_features_of_all():
+    """Feature shards of held-out tokens of all columns; equally many of each."""
+    sizes = STUDY.encoded_tokens("heldout")
+    return [
+        path for model, sae in STUDY.columns() for path in get_shards("features", f"{model}/{sae}", "heldout", sizes)
+    ]
+
+
+def get_shown_settings():
+    """How much of a feature is shown."""
+    return {key: CONFIG["interpretation"][key] for key in ("examples", "quantiles", "reach", "tokens", "seed")}
+
+
 def get_compared_features():
     """Feature shards of all columns, of tokens not used for the graph; equally many of each."""
     split = STUDY.frequency_split
@@ -297,6 +341,21 @@ def get_sae(wildcards):
 def get_columns(pattern):
     """A path for every column of the study; the pattern names {model} and {sae}."""
     return [pattern.format(model=model, sae=sae) for model, sae in STUDY.columns()]
+
+
+def get_marks(wildcards):
+    """The contexts of a model's tokens."""
+    return f"results/contexts/{STUDY.tokenizer_of(wildcards.model)}/marks.safetensors"
+
+
+def get_models_contexts(file):
+    """A file on the contexts of the tokens of every model."""
+    return [f"results/contexts/{STUDY.tokenizer_of(model)}/{file}" for model in CONFIG["models"]]
+
+
+def get_columns_tokenizers():
+    """The tokenizer of every column."""
+    return [f"results/tokenizers/{STUDY.tokenizer_of(model)}/tokenizer.json" for model, _ in STUDY.columns()]
 
 
 def get_models(pattern):

@@ -5,6 +5,9 @@
 #        results/metrics.json                      headline numbers, one flat level per column
 #        results/comparison/pairs.parquet          graphs of two dictionaries, matched feature by feature
 #        results/comparison/best_matches.parquet   features of a dictionary and their best matches in another
+#        results/comparison/contexts.parquet       every context's best feature beside neuron, probe, other seed, untrained
+#        results/comparison/descendants.parquet, splitting.parquet   features of wider dictionaries and their parents
+#        results/comparison/gallery.json           cards of some features, chosen by rule
 
 
 rule summarize_study:
@@ -64,8 +67,110 @@ rule compare_graphs:
         "../workflow_scripts/compare_graphs.py"
 
 
+rule compare_contexts:
+    input:
+        best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
+        features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
+        weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
+        heldout=get_heldout_features_of_all(),
+        marks=get_models_contexts("marks.safetensors"),
+        probes=get_models("results/interpretation/{model}/probes.parquet"),
+        code=get_code("compare_contexts"),
+    output:
+        contexts="results/comparison/contexts.parquet",
+        seeds="results/comparison/context_seeds.parquet",
+    log:
+        "logs/compare_contexts.log",
+    benchmark:
+        "logs/compare_contexts.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        columns=get_column_records(),
+        models=list(CONFIG["models"]),
+        shards=len(STUDY.encoded_tokens("heldout")),
+    message:
+        "Compare dictionaries by the contexts of their features"
+    script:
+        "../workflow_scripts/compare_contexts.py"
+
+
+rule measure_splitting:
+    input:
+        edges=get_columns("results/graphs/{model}/{sae}/edges.parquet"),
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
+        features=get_compared_features(),
+        code=get_code("measure_splitting"),
+    output:
+        descendants="results/comparison/descendants.parquet",
+        splitting="results/comparison/splitting.parquet",
+    log:
+        "logs/measure_splitting.log",
+    benchmark:
+        "logs/measure_splitting.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        columns=get_column_records(),
+        shards=len(STUDY.encoded_tokens(STUDY.frequency_split)),
+        splitting=get_interpretation("splitting"),
+    message:
+        "Find which features split with width"
+    script:
+        "../workflow_scripts/measure_splitting.py"
+
+
+rule make_gallery:
+    input:
+        contexts="results/comparison/contexts.parquet",
+        features=get_columns("results/interpretation/{model}/{sae}/features.parquet"),
+        examples=get_columns("results/interpretation/{model}/{sae}/examples.parquet"),
+        tokens=get_columns("results/interpretation/{model}/{sae}/tokens.parquet"),
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        edges=get_columns("results/graphs/{model}/{sae}/edges.parquet"),
+        communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),
+        weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
+        tokenizers=get_columns_tokenizers(),
+        code=get_code("make_gallery"),
+    output:
+        gallery="results/comparison/gallery.json",
+    log:
+        "logs/make_gallery.log",
+    benchmark:
+        "logs/make_gallery.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        ordinary=STUDY.ordinary_labels(),
+        contexts=CONFIG["interpretation"]["gallery"]["contexts"],
+        features=CONFIG["interpretation"]["gallery"]["features"],
+        most_cosine=CONFIG["interpretation"]["gallery"]["most_cosine"],
+        least=CONFIG["interpretation"]["examples"],
+    message:
+        "Choose the features that are shown"
+    script:
+        "../workflow_scripts/make_gallery.py"
+
+
 rule all_comparison:
     input:
+        "results/comparison/contexts.parquet",
+        "results/comparison/gallery.json",
+        "results/comparison/splitting.parquet",
         "results/comparison/best_matches.parquet",
         "results/comparison/pairs.parquet",
         "results/comparison/summary.parquet",

@@ -360,6 +360,158 @@ rule plot_emergence:
         "../workflow_scripts/plot_emergence.py"
 
 
+rule plot_contexts:
+    input:
+        contexts="results/comparison/contexts.parquet",
+        code=get_code("plot_contexts"),
+    output:
+        svg="results/figures/contexts.svg",
+        png="results/figures/contexts.png",
+        csv="results/figures/contexts.csv",
+        caption="results/figures/contexts.json",
+    log:
+        "logs/plot_contexts.log",
+    benchmark:
+        "logs/plot_contexts.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        ordinary=STUDY.ordinary_labels(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot how well features detect contexts"
+    script:
+        "../workflow_scripts/plot_contexts.py"
+
+
+rule plot_context_heatmap:
+    input:
+        contexts="results/comparison/contexts.parquet",
+        best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
+        features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
+        code=get_code("plot_context_heatmap"),
+    output:
+        svg="results/figures/context_heatmap.svg",
+        png="results/figures/context_heatmap.png",
+        csv="results/figures/context_heatmap.csv",
+        caption="results/figures/context_heatmap.json",
+    log:
+        "logs/plot_context_heatmap.log",
+    benchmark:
+        "logs/plot_context_heatmap.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        ordinary=STUDY.ordinary_labels(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot features by contexts"
+    script:
+        "../workflow_scripts/plot_context_heatmap.py"
+
+
+rule plot_explanations:
+    input:
+        explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
+        directions=get_columns("results/interpretation/{model}/{sae}/directions.parquet"),
+        code=get_code("plot_explanations"),
+    output:
+        svg="results/figures/explanations.svg",
+        png="results/figures/explanations.png",
+        csv="results/figures/explanations.csv",
+        caption="results/figures/explanations.json",
+    log:
+        "logs/plot_explanations.log",
+    benchmark:
+        "logs/plot_explanations.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot how well rules predict features"
+    script:
+        "../workflow_scripts/plot_explanations.py"
+
+
+rule plot_chains:
+    input:
+        summaries=get_columns("results/interpretation/{model}/{sae}/chains.json"),
+        chains=get_columns("results/interpretation/{model}/{sae}/chains.parquet"),
+        steps=get_columns("results/interpretation/{model}/{sae}/chain_steps.parquet"),
+        tokenizers=get_columns_tokenizers(),
+        code=get_code("plot_chains"),
+    output:
+        svg="results/figures/chains.svg",
+        png="results/figures/chains.png",
+        csv="results/figures/chains.csv",
+        caption="results/figures/chains.json",
+    log:
+        "logs/plot_chains.log",
+    benchmark:
+        "logs/plot_chains.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot features that hand over to one another"
+    script:
+        "../workflow_scripts/plot_chains.py"
+
+
+rule plot_splitting:
+    input:
+        descendants="results/comparison/descendants.parquet",
+        splitting="results/comparison/splitting.parquet",
+        contexts="results/comparison/contexts.parquet",
+        code=get_code("plot_splitting"),
+    output:
+        svg="results/figures/splitting.svg",
+        png="results/figures/splitting.png",
+        csv="results/figures/splitting.csv",
+        caption="results/figures/splitting.json",
+    log:
+        "logs/plot_splitting.log",
+    benchmark:
+        "logs/plot_splitting.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        least_cosine=CONFIG["interpretation"]["splitting"]["least_cosine"],
+        contexts=CONFIG["interpretation"]["gallery"]["contexts"],
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot how features split with width"
+    script:
+        "../workflow_scripts/plot_splitting.py"
+
+
 rule all_figures:
     input:
         expand("results/figures/{figure}.svg", figure=FIGURES),

@@ -94,7 +94,7 @@ rule evaluate_sae:
     params:
         architecture=get_architecture,
         hook=CONFIG["activations"]["hook"],
-        heldout_tokens=STUDY.captured_tokens("heldout"),
+        heldout_tokens=STUDY.evaluated_tokens(),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],
     message:

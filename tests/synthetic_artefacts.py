@@ -16,6 +16,7 @@ from coact.report.tables import COMPARED, RESAMPLED
 from coact.sae.truth.settings import RANDOM, TRAINED
 from coact.sae.truth.table import SCORES, SHARED, collect
 from coact.study import TESTED_NULLS, Study, check
+from synthetic_meaning import make_meaning
 from synthetic_pairs import make_best, make_pairs
 from synthetic_sensitivity import make_rarefaction, make_sensitivity
 
@@ -395,6 +396,7 @@ def make_results(number: int, captions: dict[str, dict[str, str]] | None = None,
             pairs=make_pairs([entry.column for entry in columns]),
             best=make_best([entry.column for entry in columns]),
             recovery=collect({}, {}),
+            meaning=make_meaning([entry.column for entry in columns]),
             models=make_models(),
             corpus=make_corpus(),
             tokens={"corpus": make_tokens()},

@@ -76,6 +76,16 @@ def test_tables_are_shuffled_repeatable_and_storable(folder, tmp_path):
     assert list(read_table(tmp_path / "train.parquet")["text"]) == list(table["text"])
 
 
+def test_labels_of_a_source_come_by_turns():
+    probes = {"name": "probes", "kind": "probes", "share": 1, "contexts": ["dna", "uuids", "hebrew"], "seed": 0}
+    corpus = run([probes], train_tokens=20_000, heldout_tokens=4_000)
+    for table in (corpus.train, corpus.heldout):
+        counts = table["label"].value_counts()
+        for turn in range(counts.min()):
+            assert set(table["label"][3 * turn : 3 * turn + 3]) == {"dna", "uuids", "hebrew"}
+        assert counts.min() > 1
+
+
 def test_manifest_counts_documents_bytes_and_digests(folder):
     corpus = run([source(folder, "a", share=3), source(folder, "b", share=1)])
     entry = corpus.manifest["sources"]["a"]

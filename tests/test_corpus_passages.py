@@ -34,7 +34,7 @@ def test_passages_are_repeatable_and_differ(context):
     assert passages == make(context)
     assert len(set(passages) | set(make(context, seed=1))) == 2 * PASSAGES
     lengths = [len(passage) for passage in passages]
-    assert 0.8 * SHORTEST < min(lengths) < 400 < 1000 < max(lengths) < 2 * LONGEST
+    assert 0.8 * SHORTEST < min(lengths) < 200 < 500 < max(lengths) < 2 * LONGEST
 
 
 @pytest.mark.parametrize("language", scripts.SCRIPTS)

@@ -6,7 +6,8 @@ import subprocess
 import pypandoc
 import pytest
 
-from coact.report.markup import END_ISOLATE, ISOLATE, code_block, escape, pipe_table, show_token
+from coact.report.markup import code_block, escape, pipe_table
+from coact.spelling import END_ISOLATE, ISOLATE, show_token
 
 HOSTILE = [
     "a | b",

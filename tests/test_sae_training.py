@@ -274,9 +274,10 @@ def test_the_decoder_bias_starts_at_the_center_asked_for(tmp_path):
     values = np.random.default_rng(0).exponential(size=(2000, 3)) ** 3
     stream = ActivationStream([make_shard(tmp_path / "skewed", values)], False, 100, 0)
     starts = {}
-    for center in ("mean", "geometric_median"):
+    for center in ("zero", "mean", "geometric_median"):
         settings = training(tokens=1, learning_rate=1e-30, center=center)
         starts[center] = train_sae(TopK(3, 6, k=2), stream, settings).sae.b_dec.detach()
+    assert (starts["zero"].abs() < 1e-20).all()
     torch.testing.assert_close(starts["mean"], torch.from_numpy(values.mean(0)).float())
     torch.testing.assert_close(starts["geometric_median"], geometric_median(stream.sample(2000)), rtol=1e-3, atol=0)
     assert (starts["geometric_median"] < starts["mean"]).all()

@@ -83,6 +83,10 @@ class Study:
             return [family]
         return [f"{family}-x{factor:g}-s{seed}" for factor in settings["expansion"] for seed in settings["seeds"]]
 
+    def ordinary_labels(self) -> list[str]:
+        """Labels of text that is not of one context: names of the sources other than probes."""
+        return [source["name"] for source in self.config["corpus"]["sources"] if source["kind"] != "probes"]
+
     def saes_of(self, kind: str) -> list[str]:
         """Names of all SAEs of a kind."""
         families = [name for name, settings in self.config["saes"].items() if settings["kind"] == kind]
@@ -124,6 +128,11 @@ class Study:
         """Tokens captured from a stream: whole contexts of what the configuration asks for."""
         length = self.config["corpus"]["context_length"]
         return self.config["activations"][f"{split}_tokens"] // length * length
+
+    def evaluated_tokens(self) -> int:
+        """Held-out tokens that models run on with something spliced in: whole contexts, of those captured."""
+        length = self.config["corpus"]["context_length"]
+        return min(self.captured_tokens("heldout"), self.config["activations"]["evaluated_tokens"] // length * length)
 
     def encoded_tokens(self, split: str) -> list[int]:
         """Tokens of each feature shard of a stream; the graph's stream ends with the graph's last batch."""
@@ -276,11 +285,18 @@ def _check_tokens(study: Study) -> None:
         asked, there = activations[f"{split}_tokens"], corpus[f"{split}_tokens"]
         if asked > there:
             raise ConfigError(f"activations.{split}_tokens: found {asked:,}, but corpus.{split}_tokens holds {there:,}")
-        if asked < corpus["context_length"]:
+    for key in ("train_tokens", "heldout_tokens", "evaluated_tokens"):
+        if activations[key] < corpus["context_length"]:
             raise ConfigError(
-                f"activations.{split}_tokens: found {asked:,},"
+                f"activations.{key}: found {activations[key]:,},"
                 f" expected at least one context of {corpus['context_length']} tokens"
             )
+    steering = study.config["interpretation"]["steering"]
+    if 1 + steering["prompt_tokens"] + steering["tokens"] > corpus["context_length"]:
+        raise ConfigError(
+            f"interpretation.steering: BOS, {steering['prompt_tokens']} prompt_tokens and {steering['tokens']} tokens"
+            f" do not fit in corpus.context_length {corpus['context_length']}"
+        )
     if activations["shard_tokens"] % study.batch_tokens:
         raise ConfigError(
             f"activations.shard_tokens: found {activations['shard_tokens']:,},"

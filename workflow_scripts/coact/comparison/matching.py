@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 from coact.errors import StudyError
 from coact.features.batches import SparseBatch
 from coact.graph.kernels import transpose
+from coact.interpretation.similarity import unit_rows
 
 MOST_PAIRS = 1 << 28  # of features: 2 GiB of float64 sums, which 16,384 x 16,384 just fills
 ROWS_AT_ONCE = 512
@@ -42,13 +43,7 @@ def cosine_similarity(W_a: np.ndarray, W_b: np.ndarray) -> np.ndarray:
         raise StudyError(
             f"decoder rows have {W_a.shape[1]:,} and {W_b.shape[1]:,} dimensions; expected dictionaries of one space"
         )
-    return np.clip(_unit_rows(W_a) @ _unit_rows(W_b).T, -1.0, 1.0)
-
-
-def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows, np.float64)
-    norms = np.sqrt(np.einsum("fd,fd->f", rows, rows))[:, None]
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0).astype(np.float32)
+    return np.clip(unit_rows(W_a) @ unit_rows(W_b).T, -1.0, 1.0)
 
 
 def activation_correlation(batches_a: Iterable[SparseBatch], batches_b: Iterable[SparseBatch]) -> np.ndarray:

@@ -68,10 +68,10 @@ def collect(
         heldout_share: share of the documents of each source that is held out.
         train_tokens, heldout_tokens: sizes of the two streams.
     Returns:
-        The two tables, shuffled across sources, and a manifest: the labels, and per source its kind, its share of
-        the tokens, documents, bytes (of UTF-8) and SHA-256 (of the texts in the table's order, a zero byte after
-        each) per split, duplicates dropped, whether it was read to its end, and what its kind adds
-        (package versions, for example). Held in memory as a whole.
+        The two tables, shuffled across sources, the labels of each source by turns, and a manifest: the labels, and per
+        source its kind, its share of the tokens, documents, bytes (of UTF-8) and SHA-256 (of the texts in the table's
+        order, a zero byte after each) per split, duplicates dropped, whether it was read to its end, and what its kind
+        adds (package versions, for example). Held in memory as a whole.
     Raises:
         ConfigError: see `check_sources`; or a source has no text, or no document in one of the splits.
     """
@@ -94,11 +94,30 @@ def collect(
     tables = {}
     for number, split in enumerate(SPLITS):
         documents = [document for reading in readings.values() for document in reading.kept[split]]
-        order = np.random.default_rng((seed, number)).permutation(len(documents))
+        order = _alternate(documents, np.random.default_rng((seed, number)).permutation(len(documents)))
         table = pd.DataFrame([vars(documents[index]) for index in order])
         table.insert(0, "document", np.arange(len(table), dtype=np.int32))
         tables[split] = table[["document", "source", "label", "origin", "text"]]
     return Corpus(tables["train"], tables["heldout"], _make_manifest(sources, seed, heldout_share, readings, tables))
+
+
+def _alternate(documents: list[Document], order: np.ndarray) -> np.ndarray:
+    """The order with the documents of a source by turns of their labels, so that a short stream has some of each.
+
+    The places of a source stay its own.
+    """
+    turns: dict[tuple[str, str], int] = {}
+    places: dict[str, list[int]] = {}
+    keys = []
+    for place, index in enumerate(order):
+        kind = documents[index].source, documents[index].label
+        turns[kind] = turns.get(kind, -1) + 1
+        places.setdefault(kind[0], []).append(place)
+        keys.append(turns[kind])
+    found = order.copy()
+    for taken in places.values():
+        found[taken] = order[sorted(taken, key=lambda place: (keys[place], place))]
+    return found
 
 
 def _make_assignment(seed: int, heldout_share: float) -> Callable[[str], tuple[bytes, str]]:

@@ -3,7 +3,8 @@
 Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    degree, degree_frequency, emergence, frequency, frontier, nulls, rarefaction, sensitivity, training
+    chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, nulls, rarefaction,
+    sensitivity, splitting, training
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing
 
@@ -24,4 +25,9 @@ FIGURES = (
     "frontier",
     "feature_density",
     "emergence",
+    "contexts",
+    "context_heatmap",
+    "splitting",
+    "explanations",
+    "chains",
 )

@@ -8,21 +8,6 @@ BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 DOTS = re.compile(r"\.(?=\.)|(?<=\.)\.")
 HYPHENS = re.compile(r"-(?=-)|(?<=-)-")
 START = re.compile(r"^(?:[-+:(%=!]|\d+(?=[.)](?:\s|$)))")
-# Blanks as signs that can be seen; a token is set apart from its neighbours in the direction of its script.
-BLANK_SIGNS = str.maketrans({" ": "\N{OPEN BOX}", "\n": "\N{RETURN SYMBOL}", "\t": "\N{RIGHTWARDS ARROW TO BAR}"})
-ISOLATE, END_ISOLATE = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
-TOKEN_CHARACTERS = 12
-
-
-def show_token(text: str) -> str:
-    """A token of the corpus as plain text in quotes, at most `TOKEN_CHARACTERS` of it, on one line.
-
-    Blanks and what has no sign of its own, such as characters that turn the direction of writing, are made visible.
-    """
-    shown = text[:TOKEN_CHARACTERS].translate(BLANK_SIGNS)
-    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in shown)
-    rest = "\N{HORIZONTAL ELLIPSIS}" if len(text) > TOKEN_CHARACTERS else ""
-    return f"{ISOLATE}\N{LEFT DOUBLE QUOTATION MARK}{shown}{rest}\N{RIGHT DOUBLE QUOTATION MARK}{END_ISOLATE}"
 
 
 def escape(text: object) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.proportion import QUADRANTS
 from coact.comparison.wording import count, number, percent
-from coact.report.markup import pipe_table, show_token
+from coact.report.markup import pipe_table
 from coact.report.results import Results
+from coact.spelling import show_token
 from coact.study import TESTED_NULLS
 
 LABELS_SHOWN = 2

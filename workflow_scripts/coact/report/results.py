@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from coact.comparison.columns import Column
+from coact.report.meaning import Meaning
 from coact.study import Study
 
 
@@ -22,6 +23,7 @@ class Results:
         sensitivity, rarefaction: sensitivity.parquet and rarefaction.parquet of each column.
         pairs, best: comparison/pairs.parquet and best_matches.parquet; no rows where there is no pair.
         recovery: ground_truth/scores.parquet; no rows where no directions were planted.
+        meaning: tables and summaries of the interpretation.
         models: evaluation.json of each model, in the order of the configuration.
         corpus: manifest.json of the corpus.
         tokens: name of a tokenizer -> manifest.json of its tokens.
@@ -40,6 +42,7 @@ class Results:
     pairs: pd.DataFrame
     best: pd.DataFrame
     recovery: pd.DataFrame
+    meaning: Meaning
     models: Sequence[dict[str, Any]]
     corpus: dict[str, Any]
     tokens: dict[str, dict[str, Any]]

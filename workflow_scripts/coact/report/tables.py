@@ -8,6 +8,7 @@ from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.wording import NOT_DEFINED, count, estimate, number, p_value, percent
 from coact.report.frontier import frontier_tables
 from coact.report.ground_truth import ground_truth_tables
+from coact.report.interpretation import meaning_tables
 from coact.report.markup import code_block, pipe_table
 from coact.report.pairs import pair_tables
 from coact.report.proportion import proportion_tables
@@ -120,6 +121,7 @@ def report_tables(results: Results) -> dict[str, str]:
         **sensitivity_tables(results),
         "_resampled.md": _resampled(results),
         **proportion_tables(results),
+        **meaning_tables(results),
         "_corpus.md": _corpus(results),
         "_tokens.md": _tokens(results),
         "_versions.md": _versions(results),

@@ -16,6 +16,7 @@ from coact.comparison.wording import (
     spread,
 )
 from coact.report.frontier import frontier_texts
+from coact.report.interpretation import meaning_texts
 from coact.report.pairs import pair_texts
 from coact.report.results import Results
 from coact.report.sensitivity import sensitivity_texts
@@ -36,6 +37,7 @@ def report_variables(results: Results) -> dict[str, str]:
         **frontier_texts(results),
         **sensitivity_texts(results),
         **pair_texts(results),
+        **meaning_texts(results),
         **_captions(results),
     }
 

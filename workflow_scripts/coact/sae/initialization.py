@@ -48,10 +48,12 @@ def initialize(sae: Architecture, data: Data, center: str, seed: int) -> None:
     """Give `sae` its first weights.
 
     Args:
-        center: what the decoder bias starts as, "mean" or "geometric_median" (Bricken et al. 2023) of the sample.
+        center: what the decoder bias starts as: "zero", or the "mean" or "geometric_median" (Bricken et al. 2023) of
+            the sample.
         seed: seed of the decoder rows.
     """
-    sae.initialize(data.sample.mean(0) if center == "mean" else geometric_median(data.sample), seed)
+    starts = {"zero": lambda sample: sample.new_zeros(sample.shape[1]), "mean": lambda sample: sample.mean(0)}
+    sae.initialize(starts.get(center, geometric_median)(data.sample), seed)
 
 
 def geometric_median(points: torch.Tensor, tolerance: float = TOLERANCE) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Generators of passages, by context.
 
-Each takes a numpy Generator and returns a passage of about 200 to 2,000 characters, nearly all of which belong to the
+Each takes a numpy Generator and returns a passage of about 100 to 800 characters, nearly all of which belong to the
 context. Formats, lengths and separators vary from passage to passage, so that a feature that fires on all of them
 stands for the context and not for one layout.
 """

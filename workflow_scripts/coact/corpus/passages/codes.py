@@ -42,11 +42,11 @@ def make_base64(rng: np.random.Generator) -> str:
     if style == 1:
         return _encode(rng, length)
     if style == 2:
-        body = wrap(_encode(rng, max(length, 1200)), 64)
+        body = wrap(_encode(rng, max(length, 1000)), 64)
         kind = pick(rng, ("CERTIFICATE", "PUBLIC KEY"))
         return f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----"
     if style == 3:
-        return f"data:image/{pick(rng, ('png', 'gif', 'jpeg'))};base64,{_encode(rng, max(length, 600))}"
+        return f"data:image/{pick(rng, ('png', 'gif', 'jpeg'))};base64,{_encode(rng, max(length, 500))}"
     if style == 4:
         translate = str.maketrans("+/", "-_", "=")
         sizes = (36, int(rng.integers(60, 200)), 43)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 Item = TypeVar("Item")
-SHORTEST, LONGEST = 200, 2000
+SHORTEST, LONGEST = 100, 800
 
 
 def draw_length(rng: np.random.Generator) -> int:

@@ -73,15 +73,16 @@ class Architecture(torch.nn.Module, ABC):
 
     @torch.no_grad()
     def initialize(self, center: torch.Tensor, seed: int) -> None:
-        """Random decoder rows, encoder columns along them, the decoder bias at the center of the data.
+        """Random decoder rows, encoder columns along them, the decoder bias at a center.
 
         Their norms are `FIRST_NORM`, but for decoder rows that keep unit norm.
 
         Args:
-            center: (d_in,) mean or geometric median of the (scaled) activations.
-            seed: seed of the rows.
+            center: (d_in,) zeros, or the mean or geometric median of the (scaled) activations.
+            seed: seed of the rows. Dictionaries of one seed and different width begin with different rows, or features
+                of the same number would be alike from the start.
         """
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + self.d_sae)
         rows = torch.randn(self.d_sae, self.d_in, generator=generator)
         rows /= rows.norm(dim=1, keepdim=True)
         self.W_enc.copy_(self.FIRST_NORM * rows.T)

@@ -1,0 +1,230 @@
+"""What interpretation finds in a study of any columns: the same plain numbers for all, to check sentences by."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from coact.comparison.columns import Column
+from coact.comparison.splitting import SPLITTING
+from coact.report.meaning import Meaning
+
+# context: F1 on training tokens, on held-out tokens, of the best neuron, of the probe; held-out tokens, documents
+CONTEXTS = {
+    "docstrings": (0.40, 0.40, 0.75, 0.93, 182_000, 60),
+    "arabic": (0.90, 0.88, 0.60, 0.99, 3_500, 8),
+    "dna": (0.98, 0.95, 0.50, 0.94, 780, 3),
+    "numbers": (0.50, 0.10, 0.20, 0.30, 1_850, 6),
+    "hebrew": (0.80, None, None, None, 0, 0),
+}
+ORDINARY = ["docstrings"]
+MEASURES = ("cross_entropy", "kl", "correct_logit", "lens_logits")
+REASON = "the hook point is not on the residual stream"
+
+
+def make_meaning(columns: Sequence[Column]) -> Meaning:
+    """Tables and summaries of these columns; controls detect, gather and steer less."""
+    return Meaning(
+        lens=[pd.DataFrame({"feature": [0, 1, 2], "std": [0.04, 0.06, 0.09]}) for _ in columns],
+        effects=[make_effects() for _ in columns],
+        steering=[make_steering(column.control) for column in columns],
+        effect_summaries=[make_summary(column.control) for column in columns],
+        purity=[make_purity(column.control) for column in columns],
+        neighbours=[make_neighbours() for _ in columns],
+        features=[pd.DataFrame({"feature": range(512), "count": [0] * 12 + [50] * 500}) for _ in columns],
+        contexts=pd.concat([make_contexts(column) for column in columns], ignore_index=True),
+        seeds=make_seeds(columns),
+        proxies={column.model: make_proxies() for column in columns},
+        ordinary=ORDINARY,
+        gallery=make_gallery(columns[0].name),
+        splitting=make_splitting([column.name for column in columns]),
+    )
+
+
+def make_contexts(column: Column) -> pd.DataFrame:
+    """comparison/contexts.parquet of one column."""
+    rows = []
+    for place, (name, (train, f1, neuron, probe, tokens, documents)) in enumerate(CONTEXTS.items()):
+        own = neuron if column.expansion is None else f1
+        own = None if own is None else own / (4 if column.control else 1)
+        rows.append(
+            {
+                "model": column.model,
+                "sae": column.sae,
+                "control": column.control,
+                "context": name,
+                "kind": "label",
+                "feature": place,
+                "tokens_train": 1000,
+                "f1_train": train,
+                "tokens": tokens,
+                "documents": documents,
+                **dict.fromkeys(("f1", "precision", "sensitivity", "specificity", "auc"), own),
+                "f1_low": own - 0.01 if own and documents >= 5 else None,
+                "f1_high": own + 0.01 if own and documents >= 5 else None,
+                "neuron_correlation": None if f1 is None or column.control else -0.5,
+                "seed_correlation": None if f1 is None or column.control else 0.8,
+                "seed_f1": None if f1 is None or column.control else f1 - 0.1,
+                "best_neuron_f1": None if column.expansion is None else neuron,
+                "probe_f1": probe,
+                "untrained_f1": None if f1 is None else 0.1,
+            }
+        )
+    numbers = [name for name in rows[0] if name.startswith(("f1", "neuron", "seed", "best", "probe", "untrained"))]
+    numbers += ["precision", "sensitivity", "specificity", "auc"]
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, np.float64))
+
+
+def make_seeds(columns: Sequence[Column]) -> pd.DataFrame:
+    """comparison/context_seeds.parquet: a match for each best feature of dictionaries that are no controls."""
+    rows = [
+        {"model": column.model, "sae": column.sae, "context": name, "correlation": 0.8, "f1": values[1] - 0.1}
+        for column in columns
+        for name, values in CONTEXTS.items()
+        if not column.control and values[1] is not None
+    ]
+    return pd.DataFrame(rows, columns=["model", "sae", "context", "correlation", "f1"])
+
+
+def make_proxies() -> pd.DataFrame:
+    """proxies.parquet: of both splits, numbers are everywhere."""
+    rows = [("arabic", 1.0, "heldout"), ("numbers", 0.08, "heldout"), ("numbers", 0.9, "train")]
+    return pd.DataFrame(rows, columns=["label", "precision", "split"])
+
+
+def make_purity(control: bool) -> dict[str, Any]:
+    """purity.json; in a control permutations are as pure."""
+    found = {
+        "value": 0.6,
+        "features": {"mean": 0.5, "p": 0.001},
+        "frequency": {"mean": 0.6 if control else 0.5, "p": 0.7 if control else 0.001},
+    }
+    scope = {"features": 400, "communities": 9, "contexts": 4, "purity": found, "nmi": found}
+    scopes = {"all_contexts": scope, "without_ordinary": {**scope, "features": 100}}
+    near = {"neighbours": 10, "same": 5, "share": 0.5, "p": 0.0001}
+    none = {"neighbours": 0, "same": 0, "share": None, "p": None}
+    common = {"live": 500, "same_live": 5, "expected": 0.01, "expected_by_count": 0.02}
+    return {
+        "heldout": scopes,
+        "train": scopes,
+        "neighbours": [
+            {"context": "arabic", "feature": 1, "own": "arabic", **common, "all": near, "significant": near},
+            {"context": "dna", "feature": 2, "own": None, **common, "all": near, "significant": {**near, "p": 0.5}},
+            {"context": "numbers", "feature": 3, "own": "numbers", **common, "all": none, "significant": none},
+        ],
+    }
+
+
+def make_neighbours() -> pd.DataFrame:
+    """context_neighbours.parquet."""
+    rows = [("arabic", 7, 0.3, "arabic"), ("arabic", 8, 0.9, ""), ("dna", 9, 0.5, "dna")]
+    return pd.DataFrame(rows, columns=["context", "neighbour", "weight", "neighbour_context"])
+
+
+def make_effects() -> pd.DataFrame:
+    """effects.parquet: of two measured features one lowers the cross-entropy by its absence."""
+    return pd.DataFrame({"feature": [1, 2, 5], "tokens": [100, 50, 0], "ablation_cross_entropy": [0.01, -0.02, np.nan]})
+
+
+def make_steering(control: bool) -> pd.DataFrame:
+    """steering.parquet: of three measured features one steers, none in a control."""
+    return pd.DataFrame({"feature": range(4), "steered_share_samples": [0.0 if control else 0.75, 0.0, 0.0, np.nan]})
+
+
+def make_summary(control: bool) -> dict[str, Any]:
+    """effects.json."""
+    quantiles = {"features": {"q50": 0.08}, "random": {"q50": 0.02}}
+    deviations = {"features": {"q50": 0.06}, "random": {"q50": 0.03}}
+    mean = {"steered": 0.0 if control else 0.25, "random": 0.01, "unsteered": 0.0}
+    return {
+        "lens": {
+            "defined": True,
+            "reason": "",
+            "features": 3,
+            "quantiles": {"kurtosis": quantiles, "std": deviations},
+            "share_significant": {"kurtosis": 0.05 if control else 0.12, "largest": 0.8},
+            "significance": 0.05,
+        },
+        "effects": {
+            "features": 3,
+            "measured": 2,
+            "tokens": 150,
+            "median": {
+                **{f"ablation_{measure}": 0.03 for measure in MEASURES},
+                **{f"ablation_random_{measure}": 0.01 for measure in MEASURES},
+                "lens_overlap": 0.6,
+            },
+            "share_above_random": {"ablation": 0.5 if control else 1.0, "addition": 0.5},
+            "correlation": {"direct": {"pooled": 0.5}, "gradient": {"pooled": 0.97}},
+        },
+        "steering": {
+            "pairs": 4,
+            "measured": 3,
+            "mean": {
+                f"{condition}_{measure}": 5.0 if measure == "cross_entropy" else share
+                for condition, share in mean.items()
+                for measure in ("share_samples", "share_tokens", "cross_entropy")
+            },
+            "pairs_above": {"random": 1, "unsteered": 1},
+            "classifier": {
+                "arabic": {"windows": 10, "recall": 0.9, "false_positives": 0.0},
+                "hebrew": {"windows": 0, "recall": None, "false_positives": None},
+            },
+        },
+    }
+
+
+def undefined_summary(reason: str = REASON) -> dict[str, Any]:
+    """effects.json of a dictionary without a linear path to the logits."""
+    nothing = {"features": 0, "measured": 0, "tokens": 0, "mean": {}, "median": {}}
+    steering = {"pairs": 0, "measured": 0, "mean": {}, "pairs_above": {}, "classifier": {}}
+    return {"lens": {"defined": False, "reason": reason}, "effects": nothing, "steering": steering}
+
+
+def make_splitting(names: Sequence[str]) -> pd.DataFrame:
+    """comparison/splitting.parquet: each column beside the next, the last such pair differs in the seed alone."""
+    common = {"narrow": 500, "wide": 950, "descending": 0.6, "null_descending": 0.001, "same_place": 0.3,
+              "children": [100, 250, 100, 50], "coverage": 0.64, "expected_coverage": 0.03, "covered": 0.65,
+              "expected_covered": 0.06, "siblings": 210, "linked": 0.9, "null_linked": 0.14,
+              "linked_p": 0.005}  # fmt: skip
+    pairs = list(pairwise(names))
+    rows = [
+        {"narrow_name": one, "wide_name": other, "differ": "seed" if place else "width", **common}
+        for place, (one, other) in enumerate(pairs[:2])
+    ]
+    return pd.DataFrame(rows, columns=list(SPLITTING)).astype(SPLITTING)
+
+
+def make_gallery(column: str, piece: str = "سلام") -> dict[str, Any]:
+    """gallery.json: one feature chosen for a context, one drawn by frequency."""
+    features = [(3, "arabic", None), (14, "frequency", 0.375)]
+    return {
+        "column": column,
+        "features": [
+            {"feature": feature, "reason": reason, "quantile": quantile, "card": make_card(feature, piece)}
+            for feature, reason, quantile in features
+        ],
+    }
+
+
+def make_card(feature: int, piece: str) -> dict[str, Any]:
+    """A card as `coact.interpretation.cards.make_cards` gives it."""
+    example = {"activation": 2.0, "place": 1, "pieces": ["a ", piece, " b"], "activations": [0.0, 2.0, 0.5]}
+    return {
+        "feature": feature,
+        "dead": False,
+        "count": 50,
+        "frequency": 0.01,
+        "largest": 2.0,
+        "labels": [{"label": "arabic", "count": 40, "lift": 12.0}],
+        "neighbours": [{"feature": 9, "weight": 0.5, "count": 7, "q": 0.01}],
+        "tokens": [{"text": piece}],
+        "bigrams": [{"text": f"a {piece}"}],
+        "degree": 12,
+        "community": 1,
+        "neuron": 4,
+        "neuron_correlation": 0.4,
+        "examples": [{**example, "kind": "top"}, {**example, "kind": "quantile"}],
+    }
