@@ -119,6 +119,8 @@ def test_shards_cover_the_stream_and_end_with_the_graph():
         ("activations.hook", "blocks.1.mlp.hook_post", "model 'main' has blocks 0 to 0"),
         ("activations.train_tokens", 3_000_000, "found 3,000,000, but corpus.train_tokens holds 2,000,000"),
         ("activations.shard_tokens", 100_000, "expected a multiple of the 16,384 tokens of a batch"),
+        ("activations.evaluated_tokens", 100, "expected at least one context of 128 tokens"),
+        ("interpretation", {"steering": {"tokens": 124}}, "do not fit in corpus.context_length 128"),
         (
             "graph.batches",
             65,

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from coact.comparison.columns import Column
 from coact.comparison.nulls import NULL_NAMES, SHOWN
-from coact.figures import FIGURES
+from coact.figures import GRAPH_FIGURES
 from coact.figures.degree import degree_distribution, log_degree_distribution
 from coact.figures.degree_frequency import degree_frequency
 from coact.figures.emergence import emergence
@@ -70,7 +70,7 @@ def entries():
     return make_columns(4, features=256)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", GRAPH_FIGURES)
 def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
     some = [entries[0], entries[3]]  # an SAE and the neurons
     first = save(draw(name, some), tmp_path / "a")
@@ -87,7 +87,7 @@ def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
         "figure.csv", "figure.json", "figure.png", "figure.svg"]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", GRAPH_FIGURES)
 def test_graph_without_edges_or_live_features(name, entries):
     entry = entries[0]
     nodes = entry.nodes.assign(degree=0, strength=0.0, frequency=0.0, frequency_heldout=0.0, live=False)
@@ -172,7 +172,7 @@ def test_density_counts_dead_features(entries):
     [
         *((name, 12) for name in ("log_degree_distribution", "rarefied_degree", "sae_loss_sparsity", "saturation")),
         ("sensitivity", 12),
-        *((name, 4) for name in FIGURES),
+        *((name, 4) for name in GRAPH_FIGURES),
     ],
 )
 def test_text_is_readable_and_does_not_overlap(name, number):

@@ -10,12 +10,15 @@ from transformers import PreTrainedTokenizerFast
 
 from coact.corpus.tokenizer import train_tokenizer
 from coact.corpus.tokens import TokenStream
-from coact.errors import ConfigError
+from coact.artefacts import write_tensors
+from coact.errors import ArtefactError, ConfigError
 from coact.interpretation.memberships import (
     Memberships,
     mark_contexts,
     mark_splits,
+    open_memberships,
     proxy_agreement,
+    save_memberships,
     shown_contexts,
     token_bytes,
 )
@@ -224,3 +227,20 @@ def test_labels_are_shown_unless_all_are_ordinary():
     )
     assert shown_contexts(table, ["docs"]) == ["docs", "dna"]
     assert shown_contexts(table, ["docs", "dna"]) == ["Arabic script"]
+
+
+def test_contexts_are_the_same_after_they_were_stored(tmp_path):
+    rng = np.random.default_rng(0)
+    splits = [Memberships(["dna", "Han script"], ["label", "script"], rng.random((2, size)) < 0.5, rng.random(size) < 0.9)
+              for size in (40, 24)]  # fmt: skip
+    save_memberships(*splits, tmp_path / "marks.safetensors", {})
+    for before, after in zip(splits, open_memberships(tmp_path / "marks.safetensors"), strict=True):
+        assert (after.names, after.kinds) == (before.names, before.kinds)
+        np.testing.assert_array_equal(after.marks, before.marks)
+        np.testing.assert_array_equal(after.counted, before.counted)
+
+
+def test_a_file_without_contexts_is_refused(tmp_path):
+    write_tensors({"tokens": np.zeros(3)}, tmp_path / "other", {})
+    with pytest.raises(ArtefactError, match=r"holds no contexts \(it holds tokens\)"):
+        open_memberships(tmp_path / "other")

@@ -11,8 +11,8 @@ Goes out: per figure a Drawing (figure, data table, caption), written by `save_d
 Import what is needed from these modules. The package itself loads no library: Snakemake reads `FIGURES` from it.
 """
 
-# Names of the figures; each has a rule plot_<name>.
-FIGURES = (
+# Names of the figures; each has a rule plot_<name>. Those of the dictionaries and their graphs:
+GRAPH_FIGURES = (
     "degree_distribution",
     "log_degree_distribution",
     "frequency_distribution",
@@ -25,9 +25,7 @@ FIGURES = (
     "frontier",
     "feature_density",
     "emergence",
-    "contexts",
-    "context_heatmap",
-    "splitting",
-    "explanations",
-    "chains",
 )
+# What features mean:
+MEANING_FIGURES = ("contexts", "context_heatmap", "splitting", "explanations", "chains")
+FIGURES = GRAPH_FIGURES + MEANING_FIGURES
