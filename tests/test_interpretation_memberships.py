@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from coact.artefacts import write_tensors
 from coact.corpus.tokenizer import train_tokenizer
 from coact.corpus.tokens import TokenStream
-from coact.artefacts import write_tensors
 from coact.errors import ArtefactError, ConfigError
 from coact.interpretation.memberships import (
     Memberships,
@@ -231,8 +231,8 @@ def test_labels_are_shown_unless_all_are_ordinary():
 
 def test_contexts_are_the_same_after_they_were_stored(tmp_path):
     rng = np.random.default_rng(0)
-    splits = [Memberships(["dna", "Han script"], ["label", "script"], rng.random((2, size)) < 0.5, rng.random(size) < 0.9)
-              for size in (40, 24)]  # fmt: skip
+    names, kinds = ["dna", "Han script"], ["label", "script"]
+    splits = [Memberships(names, kinds, rng.random((2, size)) < 0.5, rng.random(size) < 0.9) for size in (40, 24)]
     save_memberships(*splits, tmp_path / "marks.safetensors", {})
     for before, after in zip(splits, open_memberships(tmp_path / "marks.safetensors"), strict=True):
         assert (after.names, after.kinds) == (before.names, before.kinds)
