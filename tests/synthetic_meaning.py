@@ -32,6 +32,9 @@ def make_meaning(columns: Sequence[Column]) -> Meaning:
         steering=[make_steering(column.control) for column in columns],
         effect_summaries=[make_summary(column.control) for column in columns],
         purity=[make_purity(column.control) for column in columns],
+        explanations=[make_explanations(column.control) for column in columns],
+        chain_summaries=[make_chain_summary(column.control) for column in columns],
+        chains=[make_chains() for _ in columns],
         neighbours=[make_neighbours() for _ in columns],
         features=[pd.DataFrame({"feature": range(512), "count": [0] * 12 + [50] * 500}) for _ in columns],
         contexts=pd.concat([make_contexts(column) for column in columns], ignore_index=True),
@@ -121,6 +124,59 @@ def make_neighbours() -> pd.DataFrame:
     """context_neighbours.parquet."""
     rows = [("arabic", 7, 0.3, "arabic"), ("arabic", 8, 0.9, ""), ("dna", 9, 0.5, "dna")]
     return pd.DataFrame(rows, columns=["context", "neighbour", "weight", "neighbour_context"])
+
+
+def make_explanations(control: bool) -> dict[str, Any]:
+    """explanations.json: features of a control are the easier ones, and there random directions are as easy."""
+    own = {"correlation": 0.8 if control else 0.6, "correlation_shuffled": 0.05}
+    own |= {"sample_correlation": 0.9, "sample_correlation_shuffled": 0.1}
+    random = {**own, "correlation": 0.8 if control else 0.5, "sample_correlation": 0.7}
+    carried = {"label": 10, "token": 60, "bigram": 20, "none": 10}
+    common = {"n": 128, "silent_train": 12, "silent_heldout": 20, "measured": 108, "tokens": 65_000}
+    return {
+        part: {**common, "measures": {name: {"q50": value} for name, value in medians.items()}, "carried_by": carried}
+        for part, medians in (("features", own), ("directions", random))
+    }
+
+
+def unexplained() -> dict[str, Any]:
+    """explanations.json where no feature is active, and there are no directions."""
+    nothing = make_explanations(False)["features"]
+    nothing = {
+        **dict.fromkeys(nothing, 0),
+        "measures": {name: {"q50": None} for name in nothing["measures"]},
+        "carried_by": dict.fromkeys(nothing["carried_by"], 0),
+    }
+    return {"features": nothing, "directions": nothing}
+
+
+def make_chain_summary(control: bool) -> dict[str, Any]:
+    """chains.json; fewer chains in a control."""
+    observed = {
+        "edges": 20_000,
+        "beyond_independence": 900,
+        "beyond_shifts": 700,
+        "beyond_shifts_asymmetric": 300,
+        "handovers": 90,
+        "chains": 4 if control else 12,
+        "chains_of_three_or_more": 2 if control else 5,
+        "cycles": 1,
+        "positional_chains": 3,
+    }
+    shifted = {**dict.fromkeys(observed, 0), "edges": 21_000, "beyond_shifts": 6}
+    return {"tokens": 320_000, "tokens_heldout": 65_000, "observed": observed, "shifted": shifted}
+
+
+def make_chains() -> pd.DataFrame:
+    """chains.parquet: one chain carries over, one does not, one is not measured on held-out text, one is positional."""
+    rows = [
+        (False, 0.8, 10, 20, 0.5, 0.5),
+        (False, 0.4, 0, 10, 0.5, 0.0),
+        (False, 0.9, 0, 0, 0.0, np.nan),
+        (True, 0.99, 50, 50, 50.0, 1.0),
+    ]
+    names = ["positional", "probability", "count_heldout", "starts_heldout", "expected_heldout", "probability_heldout"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def make_effects() -> pd.DataFrame:

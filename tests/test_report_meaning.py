@@ -11,16 +11,21 @@ import pytest
 from coact.figures import contexts as figure
 from coact.report import contexts, report_tables, report_variables
 from coact.report.contexts import better, context_rows, shown_column
+from coact.report.explanations import controls_chain_sentence, controls_predicted_sentence
 from coact.report.interpretation import meaning_tables, meaning_texts
 from coact.report.meaning import beside_controls
 from synthetic_artefacts import PLAN, make_results
 from synthetic_meaning import (
     CONTEXTS,
     REASON,
+    make_chain_summary,
+    make_chains,
+    make_explanations,
     make_gallery,
     make_proxies,
     make_purity,
     undefined_summary,
+    unexplained,
 )
 
 NEVER_READ = re.compile(
@@ -225,6 +230,88 @@ def test_splitting_stands_beside_seeds_and_chance(results):
     assert "is not linked" in meaning_texts(change(results, splitting=single))["siblings_sentence"]
 
 
+# --- explanations and chains
+
+
+def test_scores_stand_beside_random_directions_and_shuffled_rules(results):
+    table, texts = meaning_tables(results)["_explanations.md"], meaning_texts(results)
+    assert cells(table, "main/topk-x4-s0")[1:8] == [
+        "108 of 128", "0.600", "0.500", "0.0500", "0.900", "0.700", "0.100",
+    ]  # fmt: skip
+    assert cells(table, "main/neurons")[8:] == ["10", "60", "20", "10"]
+    assert "is 0.600 for 3 SAEs on trained models, 0.800 for main/neurons" in texts["explanations_sentence"]
+    assert (
+        "own random directions it is 0.100 for 3 SAEs on trained models, 0 for main/" in texts["explanations_sentence"]
+    )
+    assert texts["carried_sentence"].startswith(
+        "Of the features with a correlation above zero the token alone carries 60.0% for 3 SAEs on trained models"
+    )
+    assert "the label of the text alone carries 10.0% for 3 SAEs" in texts["carried_sentence"]
+
+
+def test_features_that_are_no_easier_to_predict_than_controls_are_told(results):
+    texts = meaning_texts(results)
+    assert texts["random_as_good_sentence"].endswith("or better in none of the 3 dictionaries.")
+    assert texts["controls_predicted_sentence"] == (
+        "The median of main/neurons is above that of all 3 SAEs on trained models and that of untrained/topk-x4-s0"
+        " above that of all 3 SAEs on trained models."
+    )
+    easy, hard = make_explanations(True), make_explanations(False)
+    swapped = meaning_texts(change(results, explanations=[easy, hard, hard, hard, unexplained()]))
+    assert swapped["random_as_good_sentence"].endswith("in 1 of 3 dictionaries (main/topk-x4-s0).")
+    assert swapped["controls_predicted_sentence"] == (
+        "The median of main/neurons is above that of none of the 3 SAEs on trained models."
+    )
+
+
+def test_edges_and_chains_stand_beside_shifted_text(results):
+    table, texts = meaning_tables(results)["_chains.md"], meaning_texts(results)
+    row = cells(table, "main/topk-x4-s0")
+    assert row[1:10] == [
+        "20,000 / 21,000", "900 / 0", "700 / 6", "300 / 0", "90 / 0", "12 / 0", "5 / 0", "1 / 0", "3 / 0",
+    ]  # fmt: skip
+    assert row[10:] == ["3", "1 of 2", "0.800", "0.250"]  # medians of 0.8, 0.4, 0.9, and of 0.5 and 0
+    assert "in shifted text, where all are by chance, 6 for 3 SAEs on trained models" in texts["chains_sentence"]
+    assert texts["positional_sentence"].startswith("Positional chains number 3 for 3 SAEs on trained models")
+    assert texts["controls_chain_sentence"] == (
+        "Controls have chains as well: main/neurons has 4 chains and untrained/topk-x4-s0 has 4 chains."
+    )
+
+
+def test_many_controls_are_counted_and_not_listed(results):
+    columns = [results.columns[0], *[results.columns[3]] * 4]
+    kept = {
+        "explanations": [make_explanations(False), *[make_explanations(True)] * 3, make_explanations(False)],
+        "chain_summaries": [make_chain_summary(True)] * 5,
+        "chains": [make_chains()] * 5,
+    }
+    many = replace(change(results, **kept), columns=columns)
+    assert controls_predicted_sentence(many) == (
+        "Of 4 controls, 3 have a higher median than at least one SAE on a trained model."
+    )
+    assert controls_chain_sentence(many) == "Of 4 controls, 4 have chains as well."
+
+
+def test_chains_that_other_documents_do_not_have_are_told(results):
+    # Three dictionaries of one chain each that carries over, one that does not, and one that is not measured.
+    assert meaning_texts(results)["carry_over_sentence"] == (
+        "Of 6 chains of trained dictionaries, the strongest of each (3 more cannot be measured), 3 are walked in"
+        " held-out text no more often than under shifts; the median probability of walking a whole chain is 0.600 on"
+        " training tokens, by which chains are chosen, and 0.250 on held-out ones."
+    )
+    none = make_chains().iloc[:0]
+    one = change(results, chains=[make_chains().iloc[1:2], none, none, none, none])
+    assert (
+        "trained dictionaries is not walked in held-out text more often than under shifts; its"
+        in (meaning_texts(one)["carry_over_sentence"])
+    )
+    silent = change(results, chains=[make_chains().iloc[2:3], none, none, none, none])
+    assert meaning_texts(silent)["carry_over_sentence"].startswith("On held-out tokens no chain")
+    assert cells(meaning_tables(silent)["_chains.md"], "main/topk-x4-s0")[-4:] == [
+        "1", "none measured", "0.900", "not defined",
+    ]  # fmt: skip
+
+
 # --- the gallery
 
 
@@ -260,12 +347,24 @@ def lose_everything(results):
         steering=[blank(table) for table in found.steering],
         effect_summaries=[undefined_summary("") for _ in found.lens],
         purity=[{"heldout": scopes, "train": scopes, "neighbours": []} for _ in found.purity],
+        explanations=[unexplained() for _ in found.explanations],
+        chain_summaries=[no_edges(entry) for entry in found.chain_summaries],
+        chains=[table.iloc[:0] for table in found.chains],
         contexts=blank(found.contexts).assign(tokens=0, documents=0, feature=-1),
         seeds=blank(found.seeds),
         proxies={model: blank(table) for model, table in found.proxies.items()},
         gallery={"column": results.columns[0].name, "features": []},
         splitting=blank(found.splitting).assign(siblings=0, children=[[0] * 4] * len(found.splitting)),
     )
+
+
+def no_edges(summary):
+    return {name: dict.fromkeys(entry, 0) if isinstance(entry, dict) else 0 for name, entry in summary.items()}
+
+
+def no_directions(results):
+    found = [{**entry, "directions": unexplained()["directions"]} for entry in results.meaning.explanations]
+    return change(results, explanations=found)
 
 
 def no_contexts(results):
@@ -293,7 +392,8 @@ def no_splitting(results):
 
 @pytest.mark.parametrize("columns", [1, 2, 4, 5])
 @pytest.mark.parametrize(
-    "lose", [lose_everything, no_contexts, one_context, only_ordinary, nothing_but_few, no_splitting]
+    "lose",
+    [lose_everything, no_contexts, no_directions, one_context, only_ordinary, nothing_but_few, no_splitting],
 )
 def test_sentences_read_well_whatever_comes(lose, columns):
     assert_readable(lose(made(columns)))
@@ -304,7 +404,10 @@ def test_a_study_of_a_control_alone_reads_well(place):
     found = made(place + 1)
     kept = {
         name: [getattr(found.meaning, name)[place]]
-        for name in ("lens", "effects", "steering", "effect_summaries", "purity", "neighbours", "features")
+        for name in (
+            *("lens", "effects", "steering", "effect_summaries", "purity", "neighbours", "features"),
+            *("explanations", "chain_summaries", "chains"),
+        )
     }
     column = found.columns[place]
     table = found.meaning.contexts.query("model == @column.model and sae == @column.sae")
@@ -324,6 +427,12 @@ def test_nothing_defined_says_so():
     assert texts["lens_sentence"] == "The logit lens is not defined in this study."
     assert "for all 4 dictionaries (no reason is given)" in texts["undefined_lens_sentence"]
     assert texts["purity_sentence"].startswith("Whether communities gather contexts is not defined")
+    assert texts["explanations_sentence"] == (
+        "How well rules predict features is not defined: no feature has a correlation."
+    )
+    assert texts["carry_over_sentence"].startswith("No trained dictionary has a chain that is not positional")
+    assert texts["controls_chain_sentence"] == "No control has chains (1 control)."
+    assert texts["positional_sentence"] == "There are no positional chains."
     assert meaning_texts(no_contexts(made(2)))["contexts_sentence"].startswith("No contexts were looked for")
 
 

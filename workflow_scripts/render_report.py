@@ -17,10 +17,11 @@ from coact.study import check
 with job(snakemake):
     paths, params = snakemake.input, snakemake.params
     study = check(params.config)
-    columns = ("lens", "effects", "steering", "neighbours", "features")
+    columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
+    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries")
     meaning = Meaning(
         **{name: [read_table(path) for path in paths[name]] for name in columns},
-        **{name: [read_json(path) for path in paths[name]] for name in ("effect_summaries", "purity")},
+        **{name: [read_json(path) for path in paths[name]] for name in summaries},
         **{name: read_table(paths[name]) for name in ("contexts", "seeds", "splitting")},
         proxies={name: read_table(path) for name, path in zip(study.config["models"], paths.proxies, strict=True)},
         ordinary=study.ordinary_labels(),

@@ -17,6 +17,7 @@ from coact.report.contexts import (
     weak_contexts,
 )
 from coact.report.effects import effect_tables, effect_texts, never_steering
+from coact.report.explanations import explanation_tables, explanation_texts
 from coact.report.gallery import gallery_tables
 from coact.report.meaning import MOST_CONTEXTS, beside_controls, contexts_listed, of_contexts
 from coact.report.purity import purity_tables, purity_texts
@@ -31,6 +32,7 @@ def meaning_tables(results: Results) -> dict[str, str]:
     return {
         **context_tables(results),
         **purity_tables(results),
+        **explanation_tables(results),
         **effect_tables(results),
         **splitting_tables(results),
         **gallery_tables(results),
@@ -42,6 +44,7 @@ def meaning_texts(results: Results) -> dict[str, str]:
     return {
         **context_texts(results),
         **purity_texts(results),
+        **explanation_texts(results),
         **effect_texts(results),
         **splitting_texts(results),
         "neurons_win_sentence": neurons_win_sentence(results),

@@ -20,6 +20,8 @@ class Meaning:
         lens, effects, steering: lens.parquet, effects.parquet and steering.parquet of each column, in their order.
         effect_summaries: effects.json of each column.
         purity: purity.json of each column.
+        explanations: explanations.json of each column.
+        chain_summaries, chains: chains.json and chains.parquet of each column.
         neighbours: context_neighbours.parquet of each column.
         features: features.parquet of each column (feature and count are read).
         contexts, seeds: comparison/contexts.parquet and context_seeds.parquet.
@@ -34,6 +36,9 @@ class Meaning:
     steering: Sequence[pd.DataFrame]
     effect_summaries: Sequence[dict[str, Any]]
     purity: Sequence[dict[str, Any]]
+    explanations: Sequence[dict[str, Any]]
+    chain_summaries: Sequence[dict[str, Any]]
+    chains: Sequence[pd.DataFrame]
     neighbours: Sequence[pd.DataFrame]
     features: Sequence[pd.DataFrame]
     contexts: pd.DataFrame
