@@ -25,6 +25,7 @@ def repository(tmp_path_factory):
     folder = make_workspace(tmp_path_factory.mktemp("dvc") / "study")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     update_config(config, yaml.safe_load((folder / "presets/tiny.yaml").read_text()))
+    config["saes"]["relu"] = None
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     for name in (".gitignore", ".dvcignore"):
         shutil.copy2(ROOT / name, folder / name)
@@ -61,16 +62,19 @@ def test_metrics_plots_and_graph_of_stages_are_shown(repository):
 
 def test_a_changed_parameter_runs_exactly_what_depends_on_it(repository):
     path = repository / "config.yaml"
-    path.write_text(path.read_text().replace("sweeps: 5", "sweeps: 7"))
-    assert "sweeps" in run(repository, "dvc", "params", "diff")
-    before = (repository / "results/graphs/main/neurons/nulls/tokens-0/edges.parquet").read_bytes()
-    edges = (repository / "results/graphs/main/neurons/edges.parquet").read_bytes()
+    config = yaml.safe_load(path.read_text())
+    config["comparison"]["seed"] = 7
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    assert "comparison.seed" in run(repository, "dvc", "params", "diff")
+    pairs = repository / "results/comparison/pairs.parquet"
+    edges = repository / "results/graphs/main/neurons/edges.parquet"
+    before = pairs.read_bytes(), edges.read_bytes()
     printed = run(repository, "dvc", "repro")
-    assert "Running stage 'graphs'" in printed
-    for stage in ("corpus", "models", "activations", "saes", "features"):
+    assert "Running stage 'comparison'" in printed
+    for stage in ("corpus", "models", "activations", "saes", "features", "graphs", "interpretation"):
         assert f"Stage '{stage}' didn't change, skipping" in printed
-    assert (repository / "results/graphs/main/neurons/nulls/tokens-0/edges.parquet").read_bytes() != before
-    assert (repository / "results/graphs/main/neurons/edges.parquet").read_bytes() == edges
+    assert pairs.read_bytes() != before[0]
+    assert edges.read_bytes() == before[1]
 
 
 def test_git_ignores_what_dvc_tracks(repository):

@@ -219,7 +219,7 @@ models:
   stories: {{kind: local, path: {shared_data}/stories260K}}
 activations: {{hook: blocks.2.mlp.hook_post, train_tokens: 131072, heldout_tokens: 16384, shard_tokens: 65536}}
 saes:
-  topk: {{k: 16, expansion: [2, 4], batch_tokens: 512, tokens: 131072, models: [stories]}}
+  topk: {{k: 16, expansion: [4], batch_tokens: 512, tokens: 131072, models: [stories]}}
   control:
     {{kind: trained, architecture: topk, k: 16, expansion: [4], batch_tokens: 512, tokens: 131072, models: [random]}}
   relu: null
