@@ -7,7 +7,7 @@ from coact.artefacts import read_json, read_table
 from coact.comparison.columns import columns_of
 from coact.jobs import job
 from coact.provenance import config_hash, versions
-from coact.report.meaning import Meaning
+from coact.report.meaning import read_meaning
 from coact.report.render import render
 from coact.report.results import Results
 from coact.report.tables import report_tables
@@ -17,16 +17,6 @@ from coact.study import check
 with job(snakemake):
     paths, params = snakemake.input, snakemake.params
     study = check(params.config)
-    columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
-    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries")
-    meaning = Meaning(
-        **{name: [read_table(path) for path in paths[name]] for name in columns},
-        **{name: [read_json(path) for path in paths[name]] for name in summaries},
-        **{name: read_table(paths[name]) for name in ("contexts", "seeds", "splitting")},
-        proxies={name: read_table(path) for name, path in zip(study.config["models"], paths.proxies, strict=True)},
-        ordinary=study.ordinary_labels(),
-        gallery=read_json(paths.gallery),
-    )
     results = Results(
         study=study,
         columns=columns_of(study),
@@ -40,7 +30,7 @@ with job(snakemake):
         corpus=read_json(paths.corpus),
         tokens={name: read_json(path) for name, path in zip(params.tokenizers, paths.tokens, strict=True)},
         recovery=read_table(paths.recovery),
-        meaning=meaning,
+        meaning=read_meaning(paths, study),
         captions={Path(path).stem: read_json(path) for path in paths.captions},
         versions=versions(),
         config_hash=config_hash(params.config),

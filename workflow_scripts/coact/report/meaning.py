@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from coact.artefacts import read_json, read_table
 from coact.comparison.columns import Column
 from coact.comparison.wording import MOST_NAMES, defined, listed, number, plural, spread
+from coact.study import Study
 
 MOST_CONTEXTS = 6  # that a sentence lists
 
@@ -47,6 +49,25 @@ class Meaning:
     ordinary: Sequence[str]
     gallery: dict[str, Any]
     splitting: pd.DataFrame
+
+
+def read_meaning(paths: Mapping[str, Any], study: Study) -> Meaning:
+    """The tables and summaries from their files.
+
+    Args:
+        paths: name of an attribute -> its file or files, in the order of the columns or, for the proxies, of the models.
+        study: the checked configuration.
+    """
+    columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
+    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries")
+    return Meaning(
+        **{name: [read_table(path) for path in paths[name]] for name in columns},
+        **{name: [read_json(path) for path in paths[name]] for name in summaries},
+        **{name: read_table(paths[name]) for name in ("contexts", "seeds", "splitting")},
+        proxies={name: read_table(path) for name, path in zip(study.config["models"], paths["proxies"], strict=True)},
+        ordinary=study.ordinary_labels(),
+        gallery=read_json(paths["gallery"]),
+    )
 
 
 def beside_controls(columns: Sequence[Column], values: Sequence[float | None], form: Any = number) -> str:
