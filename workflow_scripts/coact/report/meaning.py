@@ -55,7 +55,7 @@ def read_meaning(paths: Mapping[str, Any], study: Study) -> Meaning:
     """The tables and summaries from their files.
 
     Args:
-        paths: name of an attribute -> its file or files, in the order of the columns or, for the proxies, of the models.
+        paths: name of an attribute -> its file or files, in the order of the columns, or of the models for the proxies.
         study: the checked configuration.
     """
     columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
