@@ -32,7 +32,7 @@ def stage_times(folder: Path) -> pd.DataFrame:
             "peak_mb": grouped["max_rss"].max().round(),
         }
     )
-    stages = "corpus models activations sae ground_truth features graph comparison figures report"
+    stages = "corpus models activations sae ground_truth features graph interpretation comparison figures report"
     order = [line.split()[1].rstrip(":") for name in stages.split() for line in _rule_lines(folder, name)]
     return found.loc[sorted(found.index, key=order.index)]
 
