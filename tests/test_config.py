@@ -182,7 +182,7 @@ def test_presets_pass_the_schema(path):
 
 
 def test_the_default_configuration_is_a_study():
-    assert len(check(complete(yaml.safe_load((ROOT / "config.yaml").read_text()))).columns()) >= 6
+    assert len(check(complete(yaml.safe_load((ROOT / "config.yaml").read_text()))).columns()) >= 5
 
 
 def test_dictionary_size_rounds_to_the_nearest():

@@ -9,9 +9,9 @@ from its parent where that cosine is at least a limit; others are new. Whether t
 tokens that the graph does not use.
 
 Three references. The null of cosines is a dictionary whose rows have their entries shuffled. Two dictionaries of one
-width and other seeds show how many features have several descendants where nothing is there to split. And dictionaries
-of one seed begin with the same rows as far as the narrower one goes, so that feature 7 may descend from feature 7 for
-that alone: `same_place` counts these, and pairs that differ in the seed too are free of it.
+width and other seeds show how many features have several descendants where nothing is there to split. And imported
+dictionaries may have begun with the same rows, so that feature 7 descends from feature 7 for that alone: `same_place`
+counts these. Those trained here begin with rows that depend on the width.
 """
 
 from collections.abc import Iterator, Sequence

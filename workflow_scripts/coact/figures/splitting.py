@@ -236,8 +236,8 @@ def _caption(table: pd.DataFrame, shown: int, pairs: int, lineages: Lineages, le
         )
     if alike["same_place"].notna().any():
         details += (
-            f" Dictionaries of one seed begin with the same rows, and {spread(alike['same_place'], percent)} of their"
-            " descendants have their parent's number; pairs that differ in the seed too are free of this."
+            f" Of descendants {spread(alike['same_place'], percent)} have their parent's number, as would be many where"
+            " dictionaries began with the same rows."
         )
     if len(table) < pairs:
         details += " Numbers here are of dictionaries that are no controls."

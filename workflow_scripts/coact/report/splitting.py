@@ -99,7 +99,7 @@ def seeds_split_sentence(table: pd.DataFrame) -> str:
     started = known.loc[known["differ"] == WIDTH, "same_place"].dropna()
     if len(started):
         parts.append(
-            "Dictionaries of one seed begin with the same rows as far as the narrower one goes:"
+            "Dictionaries that began with the same rows would be alike number by number:"
             f" {spread(started, percent)} of descendants have the number of their parent."
         )
     return " ".join(parts) or f"A comparison with seeds of one width is {NOT_DEFINED}."
