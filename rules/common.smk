@@ -144,6 +144,16 @@ def get_shards(stage, model, split, sizes):
     return [f"results/{stage}/{model}/{split}-{number:05d}.safetensors" for number in range(len(sizes))]
 
 
+def get_encoded(stage, name, split):
+    """Paths of the shards of a stream whose features are encoded; `stage` is features or activations."""
+    return get_shards(stage, name, split, STUDY.encoded_tokens(split))
+
+
+def get_features_of_all(split):
+    """Feature shards of a stream of all columns; equally many of each."""
+    return [path for model, sae in STUDY.columns() for path in get_encoded("features", f"{model}/{sae}", split)]
+
+
 def get_split_tokens(wildcards):
     """The stream that a shard is cut from."""
     return f"results/tokens/{STUDY.tokenizer_of(wildcards.model)}/{wildcards.split}.safetensors"
@@ -176,8 +186,7 @@ def get_heldout_activations(wildcards):
 
 def get_graph_features(wildcards):
     """Feature shards that the graph is built from."""
-    column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.graph_split
-    return get_shards("features", column, split, STUDY.encoded_tokens(split))
+    return get_encoded("features", f"{wildcards.model}/{wildcards.sae}", STUDY.graph_split)
 
 
 def get_counted_features(wildcards):
@@ -198,18 +207,17 @@ def get_counts(wildcards):
 
 def get_frequency_features(wildcards):
     """Feature shards, not used for the graph, that frequencies are counted on."""
-    column, split = f"{wildcards.model}/{wildcards.sae}", STUDY.frequency_split
-    return get_shards("features", column, split, STUDY.encoded_tokens(split))
+    return get_encoded("features", f"{wildcards.model}/{wildcards.sae}", STUDY.frequency_split)
 
 
 def get_heldout_features(wildcards):
     """Feature shards of held-out tokens."""
-    return get_shards("features", f"{wildcards.model}/{wildcards.sae}", "heldout", STUDY.encoded_tokens("heldout"))
+    return get_encoded("features", f"{wildcards.model}/{wildcards.sae}", "heldout")
 
 
 def get_described_activations(wildcards):
     """Activation shards that the held-out features are of."""
-    return get_shards("activations", wildcards.model, "heldout", STUDY.encoded_tokens("heldout"))
+    return get_encoded("activations", wildcards.model, "heldout")
 
 
 def get_described_tokens(split):
@@ -219,12 +227,12 @@ def get_described_tokens(split):
 
 def get_train_features(wildcards):
     """Feature shards of training tokens."""
-    return get_shards("features", f"{wildcards.model}/{wildcards.sae}", "train", STUDY.encoded_tokens("train"))
+    return get_encoded("features", f"{wildcards.model}/{wildcards.sae}", "train")
 
 
 def get_probed_activations(wildcards):
     """Activation shards of the training tokens whose features are encoded."""
-    return get_shards("activations", wildcards.model, "train", STUDY.encoded_tokens("train"))
+    return get_encoded("activations", wildcards.model, "train")
 
 
 def get_interpretation(key, *names):
@@ -233,24 +241,9 @@ def get_interpretation(key, *names):
     return {"seed": CONFIG["interpretation"]["seed"], **{name: settings[name] for name in names or settings}}
 
 
-def get_heldout_features_of_all():
-    """Feature shards of held-out tokens of all columns; equally many of each."""
-    sizes = STUDY.encoded_tokens("heldout")
-    return [
-        path for model, sae in STUDY.columns() for path in get_shards("features", f"{model}/{sae}", "heldout", sizes)
-    ]
-
-
 def get_shown_settings():
     """How much of a feature is shown."""
     return {key: CONFIG["interpretation"][key] for key in ("examples", "quantiles", "reach", "tokens", "seed")}
-
-
-def get_compared_features():
-    """Feature shards of all columns, of tokens not used for the graph; equally many of each."""
-    split = STUDY.frequency_split
-    sizes = STUDY.encoded_tokens(split)
-    return [path for model, sae in STUDY.columns() for path in get_shards("features", f"{model}/{sae}", split, sizes)]
 
 
 def get_comparison_memory(wildcards):

@@ -42,7 +42,7 @@ rule compare_graphs:
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
         communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),
         weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
-        features=get_compared_features(),
+        features=get_features_of_all(STUDY.frequency_split),
         code=get_code("compare_graphs"),
     output:
         pairs="results/comparison/pairs.parquet",
@@ -72,7 +72,7 @@ rule compare_contexts:
         best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
         features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
         weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
-        heldout=get_heldout_features_of_all(),
+        heldout=get_features_of_all("heldout"),
         marks=get_models_contexts("marks.safetensors"),
         probes=get_models("results/interpretation/{model}/probes.parquet"),
         code=get_code("compare_contexts"),
@@ -104,7 +104,7 @@ rule measure_splitting:
         edges=get_columns("results/graphs/{model}/{sae}/edges.parquet"),
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
         weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
-        features=get_compared_features(),
+        features=get_features_of_all(STUDY.frequency_split),
         code=get_code("measure_splitting"),
     output:
         descendants="results/comparison/descendants.parquet",

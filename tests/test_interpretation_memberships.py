@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from coact.artefacts import write_tensors
-from coact.corpus.tokenizer import train_tokenizer
+from coact.corpus.tokenizer import token_bytes, train_tokenizer
 from coact.corpus.tokens import TokenStream
 from coact.errors import ArtefactError, ConfigError
 from coact.interpretation.memberships import (
@@ -20,7 +20,6 @@ from coact.interpretation.memberships import (
     proxy_agreement,
     save_memberships,
     shown_contexts,
-    token_bytes,
 )
 
 ARABIC, DNA = "\u0627\u0644\u0633\u0644\u0627\u0645", "ACGTTGCAACGT"

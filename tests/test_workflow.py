@@ -119,7 +119,7 @@ HELPERS = {
     "get_columns_tokenizers": {"models", "saes"},
     "get_shard_size": {"activations", "corpus"},
     "get_encoded_size": {"activations", "corpus", "graph"},
-    "get_compared_features": {"models", "saes", "activations", "corpus", "graph"},
+    "get_features_of_all": {"models", "saes", "activations", "corpus", "graph"},
     "get_comparison_memory": {"models", "saes", "activations", "comparison"},
 }
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from coact.artefacts import read_table, write_json
 from coact.comparison.columns import Column
 from coact.comparison.contexts import representative
-from coact.corpus.tokenizer import load_tokenizer
+from coact.corpus.tokenizer import load_tokenizer, token_bytes
 from coact.graph.measures import read_decoder
 from coact.interpretation.cards import Tables, make_cards
 from coact.interpretation.gallery import choose_gallery
-from coact.interpretation.memberships import token_bytes
 from coact.jobs import job
 
 with job(snakemake) as stamp:

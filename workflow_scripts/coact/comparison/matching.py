@@ -20,11 +20,10 @@ from scipy.optimize import linear_sum_assignment
 from coact.errors import StudyError
 from coact.features.batches import SparseBatch
 from coact.graph.kernels import transpose
-from coact.interpretation.similarity import unit_rows
+from coact.interpretation.similarity import unit_rows, variance
 
 MOST_PAIRS = 1 << 28  # of features: 2 GiB of float64 sums, which 16,384 x 16,384 just fills
 ROWS_AT_ONCE = 512
-ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
 
 
 def cosine_similarity(W_a: np.ndarray, W_b: np.ndarray) -> np.ndarray:
@@ -124,7 +123,7 @@ class _Sums:
         n = max(self.tokens, 1)
         mean_a, mean_b = (total / n for total in self.totals)
         deviation_a, deviation_b = (
-            np.sqrt(_variance(square / n, mean)) for square, mean in zip(self.squares, (mean_a, mean_b), strict=True)
+            np.sqrt(variance(square / n, mean)) for square, mean in zip(self.squares, (mean_a, mean_b), strict=True)
         )
         found = np.empty(self.products.shape, np.float32)
         for first in range(0, len(found), ROWS_AT_ONCE):  # float64 of all pairs once is enough
@@ -132,12 +131,6 @@ class _Sums:
             covariance = self.products[rows] / n - np.multiply.outer(mean_a[rows], mean_b)
             found[rows] = np.clip(covariance / np.multiply.outer(deviation_a[rows], deviation_b), -1.0, 1.0)
         return found
-
-
-def _variance(square: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """NaN where a feature does not vary."""
-    variance = square - mean**2
-    return np.where(variance > ROUNDING * square, variance, np.nan)
 
 
 @njit(cache=True)

@@ -5,7 +5,7 @@ and a row per pair, matching and direction.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from coact.artefacts import read_table
 from coact.comparison.columns import Column, comparable
 from coact.comparison.graphs import compare_graphs
 from coact.comparison.matching import activation_correlation, cosine_similarity, match
 from coact.comparison.universality import best_figures, best_similarities, shift_tokens, shuffle_rows
 from coact.errors import StudyError
 from coact.features.batches import read_shards
+from coact.graph.measures import read_decoder
 from coact.progress import tracked
 
 FEATURES_PER_BIN = 40
@@ -53,6 +55,29 @@ class Matchable:
     communities: np.ndarray
     decoder: np.ndarray
     features: Sequence[str | Path] = ()
+
+
+def read_dictionaries(paths: Mapping[str, Any], shards: int) -> list[Matchable]:
+    """What of all columns their comparison needs.
+
+    Args:
+        paths: edges, nodes, weights and features of the columns in turn, so many feature shards of each; and, where
+            communities are compared, communities.
+        shards: feature shards of a column.
+    """
+    communities = paths.get("communities")
+    return [
+        Matchable(
+            read_table(edges, ["source", "target", "count", "weight"]),
+            read_table(paths["nodes"][place], ["topk_count", "live"]),
+            read_table(communities[place], ["community"])["community"].to_numpy()
+            if communities
+            else np.empty(0, np.int32),
+            read_decoder(paths["weights"][place]),
+            paths["features"][place * shards : (place + 1) * shards],
+        )
+        for place, edges in enumerate(paths["edges"])
+    ]
 
 
 def compare_columns(

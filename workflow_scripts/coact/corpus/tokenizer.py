@@ -1,5 +1,6 @@
 """Byte-level BPE: training it on the corpus, saving it, and opening any Hugging Face tokenizer folder."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,6 +115,40 @@ def spell_tokens(path: str | Path, ids: Sequence[int]) -> list[str]:
     return [
         _spell_bytes(tokenizer.id_to_token(token) or f"<{token}>") if not text or UNKNOWN_CHARACTER in text else text
         for token, text in zip(ids, texts, strict=True)
+    ]
+
+
+def token_bytes(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> list[bytes]:
+    """The bytes that tokens stand for; none for special tokens and for ids that the tokenizer does not know.
+
+    Byte-level vocabularies (Radford et al. 2019) are read byte for byte. Of others, SentencePiece's U+2581 is a blank
+    and its <0x0A> a byte (Kudo and Richardson 2018), and where the vocabulary is WordPiece, a token without the mark ##
+    begins with a blank.
+    """
+    pieces = tokenizer.convert_ids_to_tokens([int(token) for token in ids])
+    special = set(tokenizer.all_special_ids)
+    vocabulary = tokenizer.get_vocab()
+    if all(character in vocabulary for character in BYTE_LEVEL):
+        values = {character: byte for byte, character in enumerate(BYTE_LEVEL)}
+
+        def spell(piece: str) -> bytes:
+            if all(character in values for character in piece):
+                return bytes(values[character] for character in piece)
+            return piece.encode("utf-8", "surrogateescape")  # an added token stands in the vocabulary as it is
+    else:
+        wordpiece = any(piece.startswith("##") for piece in vocabulary)
+
+        def spell(piece: str) -> bytes:
+            byte = re.fullmatch("<0x([0-9A-Fa-f]{2})>", piece)
+            if byte:
+                return bytes([int(byte[1], 16)])
+            if wordpiece:
+                piece = piece[2:] if piece.startswith("##") else f" {piece}"
+            return piece.replace("\N{LOWER ONE EIGHTH BLOCK}", " ").encode("utf-8", "surrogateescape")
+
+    return [
+        b"" if piece is None or int(token) in special else spell(piece)
+        for token, piece in zip(ids, pieces, strict=True)
     ]
 
 

@@ -120,16 +120,16 @@ def search_thresholds(part: Tokens, counts: Counts) -> tuple[np.ndarray, np.ndar
     return f1, thresholds
 
 
-def gather_columns(batches: Iterable[SparseBatch], features: np.ndarray, counted: np.ndarray) -> Columns:
+def gather_columns(batches: Iterable[SparseBatch], features: np.ndarray, counted: np.ndarray | None = None) -> Columns:
     """The activations of some features at counted tokens.
 
     Args:
         features: ascending.
-        counted: (tokens,) bool.
+        counted: (tokens,) bool; None: all that are kept.
     """
     indptr, indices, values, offset, entries = [np.zeros(1, np.int64)], [], [], 0, 0
     for batch in batches:
-        part = narrow(batch, features, counted[offset : offset + len(batch.kept)])
+        part = narrow(batch, features, None if counted is None else counted[offset : offset + len(batch.kept)])
         offset += len(batch.kept)
         indptr.append(part.indptr[1:] + entries)
         indices.append(part.indices)

@@ -19,9 +19,9 @@ from coact.errors import StudyError
 from coact.interpretation.activity import Counts, Tokens, count_contexts, gather_columns, search_thresholds
 from coact.interpretation.detection import RATES, area_under_curve, by_document, f1_intervals, rates
 from coact.interpretation.memberships import Memberships
+from coact.interpretation.similarity import variance
 
 NONE = -1  # feature of a context that no feature detects
-ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
 
 
 class ContextTables(NamedTuple):
@@ -181,10 +181,7 @@ def _follow(
     a, at = values.astype(np.float64), clipped[tokens]
     all_of_it = clipped[counted]
     covariance = a @ at / n - a.sum() / n * all_of_it.mean()
-    spread = [
-        square - mean**2 if square - mean**2 > ROUNDING * square else np.nan
-        for square, mean in ((a @ a / n, a.sum() / n), (all_of_it @ all_of_it / n, all_of_it.mean()))
-    ]
+    spread = [variance(a @ a / n, a.sum() / n), variance(all_of_it @ all_of_it / n, all_of_it.mean())]
     return {
         "proxy_correlation": float(np.clip(covariance / np.sqrt(spread[0] * spread[1]), -1, 1)),
         "proxy_mass": float(a[at > 0].sum() / a.sum()) if len(a) else np.nan,

@@ -20,6 +20,7 @@ from numba import njit
 from coact.artefacts import TensorFile, open_tensors
 from coact.errors import ArtefactError
 from coact.features.batches import SparseBatch
+from coact.interpretation.sums import look_up
 
 SAMPLE = 64  # active tokens of a feature that quantiles are read from
 TOP, QUANTILE = "top", "quantile"
@@ -225,29 +226,8 @@ def _look_up(
 
 
 def _activations_at(shard: TensorFile, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
-    found = np.zeros(rows.shape, np.float32)
-    _find_activations(
-        *(np.asarray(shard[name]) for name in ("indptr", "indices", "values", "kept")), rows, features, found
-    )
-    return found
-
-
-@njit(cache=True, nogil=True)
-def _find_activations(
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    values: np.ndarray,
-    kept: np.ndarray,
-    rows: np.ndarray,
-    features: np.ndarray,
-    found: np.ndarray,
-) -> None:
-    """Fill `found` with the activations of a feature at its rows, by bisection; special positions stay 0."""
-    for example in range(len(rows)):
-        for column in range(rows.shape[1]):
-            row = rows[example, column]
-            if kept[row]:
-                begin, end = indptr[row], indptr[row + 1]
-                place = begin + np.searchsorted(indices[begin:end], features[example])
-                if place < end and indices[place] == features[example]:
-                    found[example, column] = values[place]
+    """(examples, width) float32 activations of a feature at its rows; 0 at special positions."""
+    indptr, indices, values, kept = (np.asarray(shard[name]) for name in ("indptr", "indices", "values", "kept"))
+    wanted = np.repeat(features, rows.shape[1])
+    found = look_up(indptr, indices, values, np.where(kept[rows], rows, NO_ROW).ravel(), wanted)
+    return found.reshape(rows.shape).astype(np.float32)

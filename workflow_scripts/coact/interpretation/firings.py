@@ -4,13 +4,14 @@ In: sparse batches in the order of the token stream. Out: for each chosen featur
 the activations of the chosen features alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from coact.errors import ArtefactError
 from coact.features.batches import SparseBatch
+from coact.interpretation.activity import gather_columns
 
 
 @dataclass(frozen=True)
@@ -32,25 +33,18 @@ def collect_firings(batches: Iterable[SparseBatch], features: Sequence[int]) -> 
     Raises:
         ArtefactError: the batches have fewer features than one of those chosen.
     """
-    wanted = np.array(features, np.int64)
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    first = 0
+    wanted = np.unique(np.array(features, np.int64))
+    columns = gather_columns(_checked(batches, wanted), wanted)
+    places = {int(feature): place for place, feature in enumerate(wanted)}
+    found = {int(feature): columns.of(places[int(feature)]) for feature in features}
+    return {feature: Firings(tokens.astype(np.int64), values) for feature, (tokens, values) in found.items()}
+
+
+def _checked(batches: Iterable[SparseBatch], wanted: np.ndarray) -> Iterator[SparseBatch]:
     for batch in batches:
         if len(wanted) and wanted.max() >= batch.n_features:
             raise ArtefactError(f"features: found {batch.n_features} features, expected feature {wanted.max()}")
-        chosen = np.zeros(batch.n_features, bool)
-        chosen[wanted] = True
-        entries = np.flatnonzero(chosen[batch.indices])
-        rows = np.searchsorted(batch.indptr, entries, side="right") - 1
-        found.append((batch.indices[entries], first + rows, batch.values[entries]))
-        first += len(batch.kept)
-    if not found:
-        return {int(feature): Firings(np.zeros(0, np.int64), np.zeros(0, np.float32)) for feature in wanted}
-    indices, positions, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.argsort(indices, kind="stable")
-    bounds = np.searchsorted(indices[order], np.stack([wanted, wanted + 1]))
-    places = [order[start:stop] for start, stop in bounds.T]
-    return {int(f): Firings(positions[p], values[p]) for f, p in zip(wanted, places, strict=True)}
+        yield batch
 
 
 def typical_activations(firings: Mapping[int, Firings]) -> dict[int, float]:

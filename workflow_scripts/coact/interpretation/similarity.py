@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 1024
 TOKENS_AT_ONCE = 8192
+ROUNDING = 1e-12  # a variance below this share of the mean square is rounding, not variation
 
 
 def similar_features(rows: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +69,12 @@ def nearest_neurons(batches: Iterable[SparseBatch], shards: Iterable["Shard"]) -
     )
 
 
+def variance(square: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The variance of what has a mean square and a mean, element by element; NaN where nothing but rounding varies."""
+    found = square - mean**2
+    return np.where(found > ROUNDING * square, found, np.nan)
+
+
 class _Moments:
     """Sums over kept tokens of features, activations and their products."""
 
@@ -100,12 +107,7 @@ class _Moments:
         """(D, d) float64, NaN where a feature or dimension does not vary."""
         n = max(self.tokens, 1)
         means = [total / n for total in self.totals]
-        variances = [square / n - mean**2 for square, mean in zip(self.squares, means, strict=True)]
-        # A variance below this share of the mean square is rounding.
-        deviations = [
-            np.sqrt(np.where(variance > 1e-12 * square / n, variance, np.nan))
-            for variance, square in zip(variances, self.squares, strict=True)
-        ]
+        deviations = [np.sqrt(variance(square / n, mean)) for square, mean in zip(self.squares, means, strict=True)]
         return (self.products / n - np.multiply.outer(*means)) / np.multiply.outer(*deviations)
 
 

@@ -71,8 +71,7 @@ def context_tables(results: Results) -> dict[str, str]:
         f" threshold chosen on training tokens, measured on held-out ones; in brackets 95% intervals over documents,"
         f" where there are {LEAST_DOCUMENTS} or more of them"
     )
-    body = rows or [["none"] + [""] * (len(header) - 1)]
-    return {"_contexts.md": pipe_table(header, body, caption, "tbl-contexts")}
+    return {"_contexts.md": pipe_table(header, rows, caption, "tbl-contexts")}
 
 
 def _row(name: str, row: pd.Series, seeded: bool) -> list[str]:

@@ -25,7 +25,7 @@ from coact.comparison.wording import (
     spread,
 )
 from coact.report.markup import pipe_table
-from coact.report.meaning import Meaning, beside_controls
+from coact.report.meaning import Meaning, beside_controls, shares_beside_controls
 from coact.report.results import Results
 
 LENS = ("dictionary", "features", "kurtosis", "kurtosis, random", "above random, kurtosis", "above random, largest",
@@ -227,9 +227,7 @@ def gain_sentence(results: Results) -> str:
 
 def harmless_sentence(results: Results) -> str:
     """How many ablations lower the cross-entropy."""
-    tallies = [lowering(table) for table in results.meaning.effects]
-    shares = [lowers / measured if measured else None for lowers, measured in tallies]
-    told = beside_controls(results.columns, shares, percent)
+    told = shares_beside_controls(results.columns, [lowering(table) for table in results.meaning.effects])
     if not told:
         return f"Whether predictions are worse without features is {NOT_DEFINED} here."
     return f"The share of features without which the cross-entropy is lower than with them is {told}."

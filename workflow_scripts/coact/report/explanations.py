@@ -12,11 +12,10 @@ from coact.comparison.wording import (
     dictionaries,
     listed,
     number,
-    percent,
     plural,
 )
 from coact.report.markup import pipe_table
-from coact.report.meaning import beside_controls
+from coact.report.meaning import beside_controls, shares_beside_controls
 from coact.report.results import Results
 
 LEVELS = ("label", "token", "bigram", "none")
@@ -115,12 +114,9 @@ def carried_sentence(results: Results) -> str:
     """Which level of the rule carries it, as shares of the features with a correlation above 0."""
     parts = []
     for level, words in (("token", "the token"), ("label", "the label of the text")):
-        shares = []
-        for found in results.meaning.explanations:
-            carried = found["features"]["carried_by"]
-            total = sum(carried[name] for name in LEVELS)
-            shares.append(carried[level] / total if total else None)
-        parts.append((words, beside_controls(results.columns, shares, percent)))
+        carried = [found["features"]["carried_by"] for found in results.meaning.explanations]
+        tallies = [(numbers[level], sum(numbers[name] for name in LEVELS)) for numbers in carried]
+        parts.append((words, shares_beside_controls(results.columns, tallies)))
     if not parts[0][1]:
         return "No feature has a correlation above zero, so there is nothing to be carried."
     (token, of_token), (label, of_label) = parts

@@ -19,7 +19,7 @@ from coact.report.contexts import (
 from coact.report.effects import effect_tables, effect_texts, never_steering
 from coact.report.explanations import explanation_tables, explanation_texts
 from coact.report.gallery import gallery_tables
-from coact.report.meaning import MOST_CONTEXTS, beside_controls, contexts_listed, of_contexts
+from coact.report.meaning import MOST_CONTEXTS, contexts_listed, of_contexts, shares_beside_controls
 from coact.report.purity import purity_tables, purity_texts
 from coact.report.results import Results
 from coact.report.splitting import splitting_tables, splitting_texts
@@ -162,12 +162,9 @@ def ordinary_sentence(results: Results) -> str:
     """How many features have a context other than ordinary text."""
     if not results.meaning.ordinary:
         return "No label of the corpus counts as ordinary text."
-    shares = []
-    for found in results.meaning.purity:
-        scopes = found["heldout"]
-        total = scopes["all_contexts"]["features"]
-        shares.append(scopes["without_ordinary"]["features"] / total if total else None)
-    told = beside_controls(results.columns, shares, percent)
+    scopes = [found["heldout"] for found in results.meaning.purity]
+    tallies = [tuple(scope[name]["features"] for name in ("without_ordinary", "all_contexts")) for scope in scopes]
+    told = shares_beside_controls(results.columns, tallies)
     if not told:
         return f"The share of features with a context other than ordinary text is {NOT_DEFINED}."
     return (
@@ -178,9 +175,7 @@ def ordinary_sentence(results: Results) -> str:
 
 def never_steer_sentence(results: Results) -> str:
     """How many features of labels never make the model write their label."""
-    tallies = [never_steering(table) for table in results.meaning.steering]
-    shares = [never / total if total else None for never, total in tallies]
-    told = beside_controls(results.columns, shares, percent)
+    told = shares_beside_controls(results.columns, [never_steering(table) for table in results.meaning.steering])
     if not told:
         return f"Whether features steer the model is {NOT_DEFINED} here."
     return f"The share of labels' features that never make the model write a text of the label is {told}."

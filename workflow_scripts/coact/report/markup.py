@@ -34,16 +34,17 @@ def pipe_table(
     """A Markdown table in a block that scrolls sideways where the page is too narrow.
 
     Args:
-        header, rows: cells, shown as they are.
+        header, rows: cells, shown as they are; without rows there is one that says "none".
         caption: plain text.
         identifier: begins with tbl-, what the prose refers to.
         text_columns, text_last: so many columns from the left, and from the right, hold text, the others numbers, set
             to the right.
     """
+    shown = rows or [["none"] + [""] * (len(header) - 1)]
     lines = ["| " + " | ".join(escape(cell) for cell in header) + " |"]
     numbers = len(header) - text_columns - text_last
     lines.append("|" + "|".join([":---"] * text_columns + ["---:"] * numbers + [":---"] * text_last) + "|")
-    lines += ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in shown]
     body = "\n".join(lines)
     return f'::: {{.scroll tabindex="0"}}\n{body}\n\n: {escape(caption)} {{#{identifier}}}\n:::\n'
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from coact.artefacts import read_json, read_table
 from coact.comparison.columns import Column
-from coact.comparison.wording import MOST_NAMES, defined, listed, number, plural, spread
+from coact.comparison.wording import MOST_NAMES, defined, listed, number, percent, plural, spread
 from coact.study import Study
 
 MOST_CONTEXTS = 6  # that a sentence lists
@@ -84,6 +84,11 @@ def beside_controls(columns: Sequence[Column], values: Sequence[float | None], f
         elif group:
             parts.append(f"{spread([value for _, value in group], form)} for {len(group)} {many}")
     return listed(parts)
+
+
+def shares_beside_controls(columns: Sequence[Column], tallies: Sequence[tuple[int, int]]) -> str:
+    """Shares, each a number of a total, of SAEs and controls; a column whose total is 0 is left out."""
+    return beside_controls(columns, [part / total if total else None for part, total in tallies], percent)
 
 
 def contexts_listed(names: Sequence[str]) -> str:

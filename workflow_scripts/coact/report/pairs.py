@@ -60,7 +60,7 @@ def _agreement(pairs: pd.DataFrame) -> str:
         "Graphs of two dictionaries on features matched by decoder rows (cosine) or by activations (correlation); in"
         " brackets the means over random matchings, and over those among features of about equal top-k count"
     )
-    return pipe_table(PAIRS, rows or [["none"] + [""] * (len(PAIRS) - 1)], caption, "tbl-pairs", 3)
+    return pipe_table(PAIRS, rows, caption, "tbl-pairs", 3)
 
 
 def _best(best: pd.DataFrame) -> str:
@@ -75,7 +75,7 @@ def _best(best: pd.DataFrame) -> str:
         "The largest similarity of each live feature with any of another dictionary: median with quartiles, the median"
         " where the two dictionaries are without relation, and the share of features above the latter's 95th percentile"
     )
-    return pipe_table(header, rows or [["none"] + [""] * (len(header) - 1)], caption, "tbl-best", 3)
+    return pipe_table(header, rows, caption, "tbl-best", 3)
 
 
 def _best_cells(row: pd.Series | None) -> list[str]:

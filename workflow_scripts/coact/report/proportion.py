@@ -48,7 +48,7 @@ def _quadrant(results: Results, quadrant: str, identifier: str) -> str:
         f"Live features of {QUADRANTS[quadrant]}, by the gap in rank; whether they remain out of proportion beside"
         f" {' / '.join(NULL_NAMES[null] for null in TESTED_NULLS)}"
     )
-    return pipe_table(header, rows or _none(header), caption, identifier, 1, len(TEXT))
+    return pipe_table(header, rows, caption, identifier, 1, len(TEXT))
 
 
 def _remaining(results: Results) -> str:
@@ -83,11 +83,7 @@ def _corrected(results: Results) -> str:
         f"Features whose degree is farthest outside what a null gives them, at most {CORRECTED_SHOWN} on a side; the"
         " score is the logarithm of degree over the null's mean degree"
     )
-    return pipe_table(header, rows or _none(header), caption, "tbl-corrected", 3, len(TEXT))
-
-
-def _none(header: list[str]) -> list[list[str]]:
-    return [["none"] + [""] * (len(header) - 1)]
+    return pipe_table(header, rows, caption, "tbl-corrected", 3, len(TEXT))
 
 
 def _texts(entry: dict[str, Any]) -> dict[int, dict[str, Any]]:

@@ -141,8 +141,7 @@ def _neighbours(results: Results) -> str:
         " the context that the feature was chosen for, beside the share among live features and that in proportion to"
         " their top-k count; p hypergeometric, each by itself"
     )
-    body = rows or [["none"] + [""] * (len(NEIGHBOURS) - 1)]
-    return pipe_table(NEIGHBOURS, body, caption, "tbl-context-neighbours", 2, 1)
+    return pipe_table(NEIGHBOURS, rows, caption, "tbl-context-neighbours", 2, 1)
 
 
 def _near(found: dict[str, Any]) -> list[str]:

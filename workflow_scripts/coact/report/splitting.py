@@ -38,8 +38,7 @@ def splitting_tables(results: Results) -> dict[str, str]:
         " covered: of a parent's tokens, those with any of its two or more descendants (median); linked: siblings"
         " joined by an edge, beside descendants exchanged among those of about equal top-k count"
     )
-    body = rows or [["none"] + [""] * (len(HEADER) - 1)]
-    return {"_splitting.md": pipe_table(HEADER, body, caption, "tbl-splitting", 2)}
+    return {"_splitting.md": pipe_table(HEADER, rows, caption, "tbl-splitting", 2)}
 
 
 def _linked(row: dict[str, Any]) -> list[str]:
