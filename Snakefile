@@ -20,6 +20,7 @@ include: "rules/graph.smk"
 include: "rules/interpretation.smk"
 include: "rules/comparison.smk"
 include: "rules/figures.smk"
+include: "rules/explorer.smk"
 include: "rules/report.smk"
 
 
@@ -31,6 +32,7 @@ rule all:
         rules.all_interpretation.input,
         rules.all_comparison.input,
         rules.all_figures.input,
+        rules.all_explorer.input,
         rules.all_report.input,
     message:
         "The study is complete"

@@ -366,5 +366,14 @@ def get_column_records():
 
 def get_prose(wildcards):
     """The files of report/."""
-    folder = Path(workflow.basedir) / "report"
-    return sorted(os.path.relpath(path) for path in folder.iterdir() if path.is_file())
+    return get_files_of("report")
+
+
+def get_page(wildcards):
+    """The files of report/explorer/."""
+    return get_files_of("report/explorer")
+
+
+def get_files_of(folder):
+    """The files in a folder of the study's sources."""
+    return sorted(os.path.relpath(path) for path in (Path(workflow.basedir) / folder).iterdir() if path.is_file())

@@ -131,10 +131,16 @@ rule measure_splitting:
 
 rule make_gallery:
     input:
-        contexts="results/comparison/contexts.parquet",
+        compared="results/comparison/contexts.parquet",
         features=get_columns("results/interpretation/{model}/{sae}/features.parquet"),
         examples=get_columns("results/interpretation/{model}/{sae}/examples.parquet"),
         tokens=get_columns("results/interpretation/{model}/{sae}/tokens.parquet"),
+        contexts=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
+        lens=get_columns("results/interpretation/{model}/{sae}/lens.parquet"),
+        effects=get_columns("results/interpretation/{model}/{sae}/effects.parquet"),
+        steering=get_columns("results/interpretation/{model}/{sae}/steering.parquet"),
+        explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
+        rules=get_columns("results/interpretation/{model}/{sae}/rules.parquet"),
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
         edges=get_columns("results/graphs/{model}/{sae}/edges.parquet"),
         communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),

@@ -266,7 +266,7 @@ def make_gallery(column: str, piece: str = "سلام") -> dict[str, Any]:
 
 
 def make_card(feature: int, piece: str) -> dict[str, Any]:
-    """A card as `coact.interpretation.cards.make_cards` gives it."""
+    """A card as `coact.interpretation.cards.Cards` gives it."""
     example = {"activation": 2.0, "place": 1, "pieces": ["a ", piece, " b"], "activations": [0.0, 2.0, 0.5]}
     return {
         "feature": feature,
@@ -283,4 +283,12 @@ def make_card(feature: int, piece: str) -> dict[str, Any]:
         "neuron": 4,
         "neuron_correlation": 0.4,
         "examples": [{**example, "kind": "top"}, {**example, "kind": "quantile"}],
+        "lens": {
+            "kurtosis": 3.5,
+            "p_kurtosis": 0.01,
+            "top": [{"text": piece, "logit": 1.5}],
+            "bottom": [{"text": "the", "logit": -1.0}],
+        },
+        "explanation": {"correlation": 0.6, "correlation_shuffled": 0.1},
+        "effects": {"ablation_kl": 0.05, "ablation_random_kl": None},
     }

@@ -10,27 +10,15 @@ import pandas as pd
 import pypandoc
 import pytest
 
-from coact.interpretation.cards import Tables, make_cards, neighbours_of
+from coact.interpretation.cards import Cards, Neighbours, Tables
 from coact.interpretation.describe import describe_features
 from coact.interpretation.gallery import choose_gallery
 from coact.report.cards import card_block, plain_facts
 from coact.spelling import show_piece, spell_alone, spell_together
+from synthetic_cards import HOSTILE, meaning_tables, spell
 from synthetic_features import make_text, write_shards
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-HOSTILE = [
-    b"<script>alert(1)</script>",
-    b"\"'>&",
-    "\N{RIGHT-TO-LEFT OVERRIDE}a".encode(),
-    b"\x00\x1b",
-    b"x" * 10_000,
-    b"```",
-]
-SHORTCODE = b"{{< meta title >}}"
-
-
-def spell(ids):
-    return [HOSTILE[token] if token < len(HOSTILE) else SHORTCODE for token in ids]
 
 
 @pytest.fixture
@@ -52,7 +40,7 @@ def tables(tmp_path):
         pd.DataFrame({"feature": numbers, "degree": [2, 2, 2, 0, 0], "live": numbers < 4}),
         edges,
         pd.DataFrame({"feature": numbers, "community": [0, 0, 0, -1, -1]}),
-        {"lens": pd.DataFrame({"feature": [1], "kurtosis": [3.5]})},
+        **meaning_tables(),
     )
 
 
@@ -71,9 +59,14 @@ class Reader(HTMLParser):
 
 
 def test_a_card_holds_the_tables_of_its_feature(tables):
-    first, second = make_cards(tables, [0, 1], spell)
+    made = Cards(tables, spell)
+    first, second = made.card(0), made.card(1)
     assert (first["feature"], first["degree"], first["community"], first["lens"]) == (0, 2, 0, None)
-    assert second["lens"] == {"kurtosis": 3.5}
+    assert (first["effects"], first["explanation"], first["contexts"], first["rules"]) == (None, None, [], [])
+    assert (second["lens"]["kurtosis"], second["lens"]["top"][0]) == (3.5, {"text": HOSTILE[0].decode(), "logit": 2.0})
+    assert [rule["text"] for rule in second["rules"]] == [HOSTILE[2].decode(), (HOSTILE[3] + HOSTILE[4]).decode()]
+    assert (second["contexts"][0]["context"], second["steering"][0]["label"]) == ("dna", "dna")
+    assert second["explanation"]["carried_by"] == "token"
     assert first["similar"] == [{"feature": 1, "cosine": 0.25}]
     assert sum(entry["count"] for entry in first["labels"]) == first["count"]
     assert [entry["mass"] for entry in first["tokens"]] == sorted((e["mass"] for e in first["tokens"]), reverse=True)
@@ -83,22 +76,23 @@ def test_a_card_holds_the_tables_of_its_feature(tables):
 
 
 def test_neighbours_are_the_significant_ones_first_then_by_weight(tables):
-    found = neighbours_of(tables.edges, [0, 3])
-    assert [(entry["feature"], entry["significant"]) for entry in found[0]] == [(2, True), (1, False)]
-    assert found[0][0]["count"] == 6
-    assert found[3] == []
+    found = Neighbours(tables.edges)
+    assert [(entry["feature"], entry["significant"]) for entry in found.of(0)] == [(2, True), (1, False)]
+    assert found.of(0)[0]["count"] == 6
+    assert found.of(3) == []
+    assert len(Neighbours(tables.edges, 1).of(0)) == 1
 
 
 @pytest.mark.parametrize("feature", range(5))
 def test_hostile_text_in_a_card_is_text(tables, feature):
-    (card,) = make_cards(tables, [feature], spell)
-    block = card_block("<b>title</b> {{< meta x >}}", "feature-1", card, plain_facts(card))
+    card = Cards(tables, spell).card(feature)
+    block = card_block("<b>title</b> {{< meta x >}}", "feature-1", "explorer.html#feature=1", card, plain_facts(card))
     command = [pypandoc.get_pandoc_path(), "--from=markdown", "--to=html5", "--wrap=none"]
     page = subprocess.run(command, input=block, capture_output=True, text=True, check=True).stdout
     reader = Reader()
     reader.feed(page)
-    assert {tag for tag, _ in reader.tags} <= {"section", "h4", "dl", "dt", "dd", "p", "ul", "li", "span", "bdi"}
-    assert all(set(attrs) <= {"class", "id", "title"} for _, attrs in reader.tags)
+    assert {tag for tag, _ in reader.tags} <= {"section", "h4", "dl", "dt", "dd", "p", "ul", "li", "span", "bdi", "a"}
+    assert all(set(attrs) <= {"class", "id", "title", "href"} for _, attrs in reader.tags)
     assert "<b>title</b> {{< meta x >}}" in reader.text
     assert "{{<" not in block
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in page
@@ -111,18 +105,18 @@ def test_hostile_text_in_a_card_is_text(tables, feature):
 
 
 def test_a_dead_feature_has_a_card_that_says_so(tables):
-    (card,) = make_cards(tables, [4], spell)
+    card = Cards(tables, spell).card(4)
     assert card["dead"]
     assert card["examples"] == card["tokens"] == card["labels"] == []
 
 
 def test_tokens_are_shaded_by_their_activation(tables):
-    (card,) = make_cards(tables, [1], spell)
+    card = Cards(tables, spell).card(1)
     card["examples"] = [
         {"kind": "top", "activation": 4.0, "pieces": ["a", "b", "c"], "activations": [0.0, 4.0, 1.0], "place": 1}
     ]
     card["largest"] = 4.0
-    block = card_block("t", "feature-1", card, [])
+    block = card_block("t", "feature-1", "#", card, [])
     assert '<bdi>a<span class="a5 peak" title="4.00">b</span><span class="a2" title="1.00">c</span></bdi>' in block
 
 

@@ -10,10 +10,8 @@ algorithm finds communities in every graph, one without any structure too: what 
 against other seeds, other text and a null model.
 """
 
-import random
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from coact.errors import ConfigError
 from coact.graph.degree import degrees
-from coact.graph.igraphs import igraph, make_igraph
+from coact.graph.igraphs import make_igraph, seeded
 from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT
 from coact.graph.pairs import count_pairs
 from coact.graph.sets import TokenSets
@@ -288,22 +286,12 @@ class _LinkedPart:
         """See `leiden`."""
         labels = np.full(self.n_nodes, -1, np.int32)
         if len(self.nodes):
-            with _seeded(seed):
+            with seeded(seed):
                 found = self.graph.community_leiden(
                     "modularity", weights=self.weights, resolution=resolution, n_iterations=-1
                 )
             labels[self.nodes] = _order_labels(np.array(found.membership))
         return labels
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """igraph's random numbers from a generator of our own; afterwards from Python's `random`, its default."""
-    igraph.set_random_number_generator(random.Random(seed))
-    try:
-        yield
-    finally:
-        igraph.set_random_number_generator(random)
 
 
 def _order_labels(labels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Graphs for igraph's algorithms. In: edges between nodes 0..n-1. Out: an `igraph.Graph`."""
 
+import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
@@ -29,3 +32,13 @@ def make_igraph(source: np.ndarray, target: np.ndarray, n_nodes: int) -> igraph.
     parts = (slice(first, first + EDGES_AT_ONCE) for first in range(0, len(source), EDGES_AT_ONCE))
     pairs = chain.from_iterable(zip(source[part].tolist(), target[part].tolist(), strict=True) for part in parts)
     return igraph.Graph(n_nodes, edges=pairs)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """igraph's random numbers from a generator of our own; afterwards from Python's `random`, its default."""
+    igraph.set_random_number_generator(random.Random(seed))
+    try:
+        yield
+    finally:
+        igraph.set_random_number_generator(random)

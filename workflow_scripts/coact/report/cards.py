@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from coact.comparison.wording import NOT_DEFINED, count, number, percent
+from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent
+from coact.interpretation.cards import ENDS
 from coact.spelling import show_piece, show_token
 
 SHADES = 5
@@ -12,17 +13,24 @@ PIECE_CHARACTERS = 40
 TOPS_SHOWN, QUANTILES_SHOWN, TOKENS_SHOWN, LABELS_SHOWN, NEIGHBOURS_SHOWN = 4, 3, 6, 3, 5
 
 
-def card_block(title: str, identifier: str, card: dict[str, Any], facts: Sequence[tuple[str, str]]) -> str:
+def card_block(
+    title: str, identifier: str, address: str, card: dict[str, Any], facts: Sequence[tuple[str, str]]
+) -> str:
     """A card as a raw block of HTML, which Quarto and Pandoc both pass on as it is.
 
     Args:
         title: of the card, plain text.
         identifier: what links name it by; letters, digits and hyphens.
-        card: of `coact.interpretation.cards.make_cards`.
+        address: what the title leads to.
+        card: of `coact.interpretation.cards.Cards`.
         facts: name and plain text of what is said of it, in turn.
     """
     items = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in facts if text)
-    parts = [f'<section class="card" id="{identifier}">', f"<h4>{_text(title)}</h4>", f"<dl>{items}</dl>"]
+    parts = [
+        f'<section class="card" id="{identifier}">',
+        f'<h4><a href="{_text(address)}">{_text(title)}</a></h4>',
+        f"<dl>{items}</dl>",
+    ]
     if card["dead"]:
         parts.append("<p>It is dead: never active on the held-out tokens.</p>")
     for kind, name, shown in (("top", "Most active", TOPS_SHOWN), ("quantile", "As a rule", QUANTILES_SHOWN)):
@@ -55,7 +63,31 @@ def plain_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("neuron", _neuron(card)),
         ("graph", f"degree {count(card['degree'])}, community {_community(card)}"),
         ("neighbours", ", ".join(near)),
+        ("logit lens", _lens(card["lens"])),
+        ("rule", _rule(card["explanation"])),
+        ("ablated", _ablated(card["effects"])),
     ]
+
+
+def _lens(lens: dict[str, Any] | None) -> str:
+    if not lens:
+        return ""
+    more, less = (" ".join(show_token(entry["text"]) for entry in lens[end][:TOKENS_SHOWN]) for end in ENDS)
+    return f"{more}; less likely {less}; kurtosis {number(lens['kurtosis'], 2)}, p {number(lens['p_kurtosis'], 1)}"
+
+
+def _rule(found: dict[str, Any] | None) -> str:
+    if not found or not defined(found["correlation"]):
+        return ""
+    other = number(found["correlation_shuffled"], 2)
+    return f"predicts it with a correlation of {number(found['correlation'], 2)}; another feature's rule {other}"
+
+
+def _ablated(effects: dict[str, Any] | None) -> str:
+    if not effects or not defined(effects["ablation_kl"]):
+        return ""
+    random = number(effects["ablation_random_kl"], 2)
+    return f"KL divergence {number(effects['ablation_kl'], 2)} where it is active; a random direction {random}"
 
 
 def _neuron(card: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from coact.comparison.contexts import representative
 from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent, plural, sentence, spread
 from coact.interpretation.detection import LEAST_DOCUMENTS
 from coact.interpretation.memberships import shown_contexts
-from coact.report.markup import pipe_table
+from coact.report.markup import Link, feature_link, pipe_table
 from coact.report.meaning import beside_controls, contexts_listed, of_contexts
 from coact.report.results import Results
 
@@ -65,7 +65,7 @@ def context_tables(results: Results) -> dict[str, str]:
     order = found["f1"].fillna(-1).sort_values(ascending=False, kind="stable").index
     seeded = bool(found["seed_correlation"].notna().any())
     header = HEADER + SEED_HEADER * seeded
-    rows = [_row(name, found.loc[name], seeded) for name in order]
+    rows = [_row(name, found.loc[name], seeded, column) for name in order]
     caption = (
         f"Contexts and the features of {column.name if column else 'no dictionary'} that detect them best: feature and"
         f" threshold chosen on training tokens, measured on held-out ones; in brackets 95% intervals over documents,"
@@ -74,9 +74,9 @@ def context_tables(results: Results) -> dict[str, str]:
     return {"_contexts.md": pipe_table(header, rows, caption, "tbl-contexts")}
 
 
-def _row(name: str, row: pd.Series, seeded: bool) -> list[str]:
+def _row(name: str, row: pd.Series, seeded: bool, column: Column) -> list[str | Link]:
     place = f"{count(row['tokens'])} / {count(row['documents'])}"
-    feature = str(row["feature"]) if row["feature"] >= 0 else "none"
+    feature = feature_link(column.name, row["feature"]) if row["feature"] >= 0 else "none"
     if not defined(row["f1"]):
         why = "no feature is active here in training text" if row["tokens"] else "not measured (0 tokens)"
         return [name, place, feature, why] + [""] * (len(HEADER) + len(SEED_HEADER) * seeded - 4)

@@ -4,7 +4,7 @@ from typing import Any
 
 from coact.comparison.wording import count, defined, percent, plural
 from coact.report.cards import card_block, plain_facts
-from coact.report.markup import escape
+from coact.report.markup import escape, feature_address
 from coact.report.results import Results
 
 EMPTY = "No features are shown: the study has none that are active often enough."
@@ -21,9 +21,10 @@ def _card(entry: dict[str, Any], column: str) -> str:
     why = f"for {entry['reason']}"
     if defined(quantile):
         why = f"by frequency: of the features to choose from {percent(quantile, 2)} are active less often"
-    title = f"Feature {entry['feature']} of {column}"
+    feature = entry["feature"]
+    title = f"Feature {feature} of {column}"
     facts = [("chosen", why), *plain_facts(entry["card"])]
-    return card_block(title, f"feature-{entry['feature']}", entry["card"], facts)
+    return card_block(title, f"feature-{feature}", feature_address(column, feature), entry["card"], facts)
 
 
 def gallery_sentence(results: Results) -> str:

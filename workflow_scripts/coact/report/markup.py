@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
 
 MARKUP = re.compile(r'[\\`*_{}\[\]<>|$~^#@&"]')
 BLANKS = re.compile(r"[ \t\r\n\f\v]+")
@@ -10,8 +12,31 @@ HYPHENS = re.compile(r"-(?=-)|(?<=-)-")
 START = re.compile(r"^(?:[-+:(%=!]|\d+(?=[.)](?:\s|$)))")
 
 
+@dataclass(frozen=True)
+class Link:
+    """A text that leads somewhere; `address` is a URL, percent-encoded."""
+
+    text: str
+    address: str
+
+
+def feature_address(column: str, feature: int) -> str:
+    """Where the explorer, which stands beside the report, shows a feature of a column (model/sae)."""
+    return f"explorer.html#feature={feature}&sae={quote(column)}"
+
+
+def feature_link(column: str, feature: int) -> Link:
+    """A feature's number, leading to its card in the explorer."""
+    return Link(str(feature), feature_address(column, feature))
+
+
 def escape(text: object) -> str:
-    """`text` as Markdown that shows it as it is, on one line: no markup, HTML, shortcode, citation or list."""
+    """`text` as Markdown that shows it as it is, on one line: no markup, HTML, shortcode, citation or list.
+
+    A `Link` becomes a link.
+    """
+    if isinstance(text, Link):
+        return f"[{escape(text.text)}]({text.address})"
     plain = BLANKS.sub(" ", str(text)).strip(" ")
     shown = MARKUP.sub(r"\\\g<0>", plain)
     shown = HYPHENS.sub(r"\\-", DOTS.sub(r"\\.", shown))

@@ -5,7 +5,7 @@ from typing import Any
 from coact.comparison.nulls import NULL_NAMES
 from coact.comparison.proportion import QUADRANTS
 from coact.comparison.wording import count, number, percent
-from coact.report.markup import pipe_table
+from coact.report.markup import feature_link, pipe_table
 from coact.report.results import Results
 from coact.spelling import show_token
 from coact.study import TESTED_NULLS
@@ -39,7 +39,12 @@ def _quadrant(results: Results, quadrant: str, identifier: str) -> str:
         records = [entry["corrected"][null][quadrant]["features"] for null in TESTED_NULLS]
         for odd, *beside in zip(entry["observed"]["quadrants"][quadrant], *records, strict=True):
             text = texts[odd["feature"]]
-            row = [name, str(odd["feature"]), count(odd["degree"]), *(number(record["mean"]) for record in beside)]
+            row = [
+                name,
+                feature_link(name, odd["feature"]),
+                count(odd["degree"]),
+                *(number(record["mean"]) for record in beside),
+            ]
             row += [" / ".join("yes" if record["remains"] else "no" for record in beside)]
             row += [f"{count(text['chosen'])} / {count(text['active'])}"]
             row += [" / ".join(number(100 * odd[rank]) for rank in ("frequency_rank", "degree_rank"))]
@@ -76,7 +81,7 @@ def _corrected(results: Results) -> str:
         for null in TESTED_NULLS:
             for side in ("below", "above"):
                 for record in entry["corrected"][null][side][:CORRECTED_SHOWN]:
-                    row = [name, NULL_NAMES[null], side, str(record["feature"]), count(record["degree"])]
+                    row = [name, NULL_NAMES[null], side, feature_link(name, record["feature"]), count(record["degree"])]
                     row += [number(record["mean"]), number(record["score"]), number(100 * record["rank"])]
                     rows.append([*row, *_text_cells(texts[record["feature"]])])
     caption = (

@@ -5,7 +5,7 @@ from typing import Any
 from coact.comparison.columns import Column
 from coact.comparison.wording import NOT_DEFINED, count, defined, dictionaries, number, p_value, percent, plural, spread
 from coact.report.contexts import shown_column
-from coact.report.markup import pipe_table
+from coact.report.markup import feature_link, pipe_table
 from coact.report.meaning import beside_controls, of_contexts
 from coact.report.results import Results
 
@@ -132,7 +132,7 @@ def _neighbours(results: Results) -> str:
                 f"{feature} ({context or 'none'})"
                 for feature, context in zip(near["neighbour"], near["neighbour_context"], strict=True)
             )
-            cells = [entry["context"], entry["own"] or "none", str(entry["feature"])]
+            cells = [entry["context"], entry["own"] or "none", feature_link(column.name, entry["feature"])]
             cells += [*_near(entry["all"])[:2], percent(entry["expected"]), percent(entry["expected_by_count"])]
             cells += [_near(entry["all"])[2], *_near(entry["significant"]), heaviest]
             rows.append(cells)
