@@ -32,6 +32,8 @@ def show_piece(text: str, most: int) -> str:
 
 
 def _show_unprintable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

@@ -13,12 +13,11 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from coact.graph.igraphs import make_igraph, seeded
-from coact.interpretation.cards import Neighbours
+from coact.interpretation.cards import EDGE, Neighbours
 
 ITERATIONS = 300
 DIGITS = 3  # of a place
 FLOOR = 0.1  # added to weights: an edge of weight 0 pulls too
-EDGE = ("weight", "count", "q", "lift", "significant")
 
 
 class Neighbourhoods:
@@ -37,7 +36,8 @@ class Neighbourhoods:
         self, edges: pd.DataFrame, communities: np.ndarray, neighbours: int, members: int, most_edges: int
     ) -> None:
         n, n_edges = len(communities), len(edges)
-        self._edges, self._members, self._most_edges = edges, members, most_edges
+        self._members, self._most_edges = members, most_edges
+        self._values = {name: edges[name].to_numpy() for name in EDGE}
         self._neighbours = Neighbours(edges, neighbours)
         ends = edges["source"].to_numpy(), edges["target"].to_numpy()
         # Row and column of a feature hold 1 + the number of the edge: a stored zero would vanish.
@@ -74,12 +74,13 @@ class Neighbourhoods:
         numbers = part.data - 1
         own = np.zeros(len(numbers), bool) if centre is None else (part.row == centre) | (part.col == centre)
         kept = np.lexsort((self._rank[numbers], ~own))[: max(self._most_edges, int(own.sum()))]
-        source, target, chosen = part.row[kept], part.col[kept], self._edges.iloc[numbers[kept]]
-        places = _layout(source, target, chosen["weight"].to_numpy(), len(nodes))
-        values = (chosen[name].tolist() for name in EDGE)
+        source, target = part.row[kept], part.col[kept]
+        values = [self._values[name][numbers[kept]] for name in EDGE]
+        places = _layout(source, target, values[EDGE.index("weight")], len(nodes))
+        lists = [value.tolist() for value in values]
         return {
             "nodes": [[int(node), *place] for node, place in zip(nodes, places.tolist(), strict=True)],
-            "edges": [list(edge) for edge in zip(source.tolist(), target.tolist(), *values, strict=True)],
+            "edges": [list(edge) for edge in zip(source.tolist(), target.tolist(), *lists, strict=True)],
         }
 
 

@@ -4,9 +4,10 @@ In: cards. Out: plain JSON. Texts of the corpus are spelled so that nothing in t
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
-from coact.artefacts.files import plain
 from coact.interpretation.cards import ENDS
 from coact.spelling import show_piece, show_token
 
@@ -27,10 +28,7 @@ def record(card: dict[str, Any], graph: dict[str, Any]) -> dict[str, Any]:
     lens = card["lens"]
     if lens:
         lens = {**lens, **{end: _shown(lens[end]) for end in ENDS}}
-    examples = [
-        {**example, "pieces": [show_piece(piece, PIECE_CHARACTERS) for piece in example["pieces"]]}
-        for example in card["examples"]
-    ]
+    examples = [{**example, "pieces": [_piece(text) for text in example["pieces"]]} for example in card["examples"]]
     without_neighbours = {name: value for name, value in card.items() if name != "neighbours"}  # the graph has them
     return short({**without_neighbours, **lists, "lens": lens, "examples": examples, "graph": graph})
 
@@ -52,16 +50,24 @@ def line(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def short(value: Any) -> Any:
-    """`value` as plain JSON types, numbers with `DIGITS` significant digits."""
-    value = plain(value)
+    """`value` as plain JSON types, numbers with `DIGITS` significant digits; what is not finite is None."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if not isfinite(value):
+            return None
+        return int(value) if value.is_integer() else float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
         return {name: short(item) for name, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [short(item) for item in value]
-    if isinstance(value, float):
-        return int(value) if value == int(value) else float(f"{value:.{DIGITS}g}")
-    return value
+    return short(value.tolist())  # of NumPy, an array or a scalar
 
 
 def _shown(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**entry, "text": show_token(entry["text"])} for entry in entries]
+
+
+@lru_cache(1 << 16)
+def _piece(text: str) -> str:
+    return show_piece(text, PIECE_CHARACTERS)

@@ -16,6 +16,8 @@ from coact.spelling import spell_alone, spell_together
 
 NEIGHBOURS = 8
 ENDS = ("top", "bottom")
+FEATURE = ("feature", "count", "frequency", "mean", "deviation", "largest", "neuron", "neuron_correlation", "histogram")
+EDGE = ("weight", "count", "q", "lift", "significant")
 LENS = ("kurtosis", "p_kurtosis")
 CONTEXT = ("context", "rank", "tokens", "precision", "sensitivity", "specificity", "f1", "f1_low", "f1_high")
 EFFECTS = (
@@ -39,6 +41,7 @@ STEERING = (
 )
 EXPLANATION = ("correlation", "correlation_shuffled", "carried_by", "active_heldout")
 Spell = Callable[[Sequence[int]], list[bytes]]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ class Cards:
     """
 
     def __init__(self, tables: Tables, spell: Spell, neighbours: int = NEIGHBOURS) -> None:
-        self._tables, self._spell = tables, _Spelling(tables, spell)
-        self._neighbours = Neighbours(tables.edges, neighbours)
-        names = ("examples", "tokens", "contexts", "lens", "effects", "steering", "explanations", "rules")
-        self._rows = {name: _Groups(getattr(tables, name)) for name in names}
+        self._spell, self._neighbours = _Spelling(tables, spell), Neighbours(tables.edges, neighbours)
+        self._rows = {
+            field.name: _Rows(getattr(tables, field.name)) for field in fields(tables) if field.name != "edges"
+        }
 
-    def card(self, feature: int) -> dict[str, Any]:
+    def card(self, feature: int) -> Row:
         """The card of a feature.
 
         Returns:
@@ -100,28 +103,24 @@ class Cards:
             `examples`, `similar`, `neighbours`, `contexts`, `steering`, `rules`; `lens`, `effects` and `explanation`
             are None where it has none.
         """
-        row, node = self._tables.features.iloc[feature], self._tables.nodes.iloc[feature]
-        part = {name: groups.of(feature) for name, groups in self._rows.items()}
+        part = {name: rows.of(feature) for name, rows in self._rows.items()}
+        (row,), (node,), (place,) = part["features"], part["nodes"], part["communities"]
         return {
-            "feature": int(feature),
-            "dead": bool(row["count"] == 0),
-            **{name: row[name] for name in ("count", "frequency", "mean", "deviation", "largest", "neuron")},
-            "neuron_correlation": row["neuron_correlation"],
-            "histogram": row["histogram"],
+            **_only(row, FEATURE),
+            "dead": row["count"] == 0,
             "labels": _records(row, {"label": "labels", "count": "label_counts", "lift": "label_lifts"}),
             "similar": _records(row, {"feature": "similar", "cosine": "similar_cosines"}),
-            "degree": node["degree"],
-            "live": node["live"],
-            "community": self._tables.communities["community"].iloc[feature],
+            **_only(node, ("degree", "live")),
+            "community": place["community"],
             "neighbours": self._neighbours.of(feature),
             **self._spell.tokens(part["tokens"]),
             "examples": self._spell.examples(part["examples"]),
-            "contexts": part["contexts"][list(CONTEXT)].to_dict("records"),
-            "steering": part["steering"][list(STEERING)].to_dict("records"),
+            "contexts": [_only(found, CONTEXT) for found in part["contexts"]],
+            "steering": [_only(found, STEERING) for found in part["steering"]],
             "rules": self._spell.rules(part["rules"]),
             "lens": self._spell.lens(part["lens"]),
-            "effects": _only(part["effects"], EFFECTS),
-            "explanation": _only(part["explanations"], EXPLANATION),
+            "effects": _first(part["effects"], EFFECTS),
+            "explanation": _first(part["explanations"], EXPLANATION),
         }
 
 
@@ -134,19 +133,18 @@ class Neighbours:
     """
 
     def __init__(self, edges: pd.DataFrame, number: int = NEIGHBOURS) -> None:
-        columns = ["weight", "count", "q", "lift", "significant"]
+        columns = list(EDGE)
         both = pd.concat(
             [
                 edges[[one, other, *columns]].set_axis(["of", "feature", *columns], axis=1)
                 for one, other in (("source", "target"), ("target", "source"))
             ]
         ).sort_values(["of", "significant", "weight", "feature"], ascending=[True, False, False, True])
-        self._of, self._table, self._number = both["of"].to_numpy(), both.drop(columns="of"), number
+        self._rows, self._number = _Rows(both, "of"), number
 
-    def of(self, feature: int) -> list[dict[str, Any]]:
+    def of(self, feature: int) -> list[Row]:
         """feature, weight, count, q, lift, significant of each."""
-        first, last = np.searchsorted(self._of, [feature, feature + 1])
-        return self._table.iloc[first : min(last, first + self._number)].to_dict("records")
+        return [_only(row, ("feature", *EDGE)) for row in self._rows.of(feature)[: self._number]]
 
 
 class _Spelling:
@@ -160,69 +158,70 @@ class _Spelling:
         ids = ids[ids >= 0]
         self._pieces = dict(zip(ids.tolist(), spell(ids.tolist()), strict=True))
 
-    def _text(self, row: Any) -> str:
+    def _text(self, row: Row) -> str:
         """A token, or a token and the one before it."""
-        ids = [row.token] if row.kind == "token" else [row.previous, row.token]
+        ids = [row["token"]] if row["kind"] == "token" else [row["previous"], row["token"]]
         return "".join(spell_alone(self._pieces[token], token) for token in ids)
 
-    def tokens(self, table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    def tokens(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
         """The lists `tokens` and `bigrams`."""
-        found: dict[str, list[dict[str, Any]]] = {"tokens": [], "bigrams": []}
-        for row in table.itertuples():
-            found[f"{row.kind}s"].append({"text": self._text(row), "count": row.count, "mass": row.mass})
+        found: dict[str, list[Row]] = {"tokens": [], "bigrams": []}
+        for row in rows:
+            found[f"{row['kind']}s"].append({"text": self._text(row), "count": row["count"], "mass": row["mass"]})
         return found
 
-    def rules(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def rules(self, rows: Sequence[Row]) -> list[Row]:
         """The tokens and bigrams after which a feature's rule expects most."""
         return [
-            {"kind": row.kind, "text": self._text(row), "mean": row.shrunk_mean}
-            for row in table.itertuples()
-            if row.kind != "label"
+            {"kind": row["kind"], "text": self._text(row), "mean": row["shrunk_mean"]}
+            for row in rows
+            if row["kind"] != "label"
         ]
 
-    def lens(self, table: pd.DataFrame) -> dict[str, Any] | None:
+    def lens(self, rows: Sequence[Row]) -> Row | None:
         """Kurtosis with its p, and the tokens that gain and lose most, with their logits."""
-        found = _only(table, LENS)
+        found = _first(rows, LENS)
         if found is None:
             return None
-        row = table.iloc[0]
         for end in ENDS:
-            pairs = zip(row[f"{end}_tokens"].tolist(), row[f"{end}_logits"].tolist(), strict=True)
+            pairs = zip(rows[0][f"{end}_tokens"].tolist(), rows[0][f"{end}_logits"].tolist(), strict=True)
             found[end] = [{"text": spell_alone(self._pieces[token], token), "logit": logit} for token, logit in pairs]
         return found
 
-    def examples(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+    def examples(self, rows: Sequence[Row]) -> list[Row]:
         """The list `examples`."""
         return [
             {
-                "kind": row.kind,
-                "activation": row.activation,
-                "row": row.row,
-                "document": row.document,
-                "pieces": spell_together([self._pieces[token] for token in row.tokens.tolist()]),
-                "activations": row.activations,
-                "place": row.row - row.first,
+                **_only(row, ("kind", "activation", "row", "document", "activations")),
+                "pieces": spell_together([self._pieces[token] for token in row["tokens"].tolist()]),
+                "place": row["row"] - row["first"],
             }
-            for row in table.itertuples()
+            for row in rows
         ]
 
 
-class _Groups:
-    """The rows of a table by feature."""
+class _Rows:
+    """The rows of a table by feature, as lists of Python's: a slice of a table takes a hundred times as long."""
 
-    def __init__(self, table: pd.DataFrame) -> None:
-        self._table = table.sort_values("feature", kind="stable")
-        self._features = self._table["feature"].to_numpy()
+    def __init__(self, table: pd.DataFrame, feature: str = "feature") -> None:
+        table = table.sort_values(feature, kind="stable")
+        self._features = table[feature].to_numpy()
+        self._columns = {name: table[name].tolist() for name in table}
 
-    def of(self, feature: int) -> pd.DataFrame:
+    def of(self, feature: int) -> list[Row]:
         first, last = np.searchsorted(self._features, [feature, feature + 1])
-        return self._table.iloc[first:last]
+        part = [values[first:last] for values in self._columns.values()]
+        return [dict(zip(self._columns, values, strict=True)) for values in zip(*part, strict=True)]
 
 
-def _records(row: pd.Series, names: Mapping[str, str]) -> list[dict[str, Any]]:
+def _records(row: Row, names: Mapping[str, str]) -> list[Row]:
     values = zip(*(row[column] for column in names.values()), strict=True)
     return [dict(zip(names, record, strict=True)) for record in values]
 
 
-def _only(table: pd.DataFrame, names: Sequence[str]) -> dict[str, Any] | None:
-    return table[list(names)].iloc[0].to_dict() if len(table) else None
+def _only(row: Row, names: Sequence[str]) -> Row:
+    return {name: row[name] for name in names}
+
+
+def _first(rows: Sequence[Row], names: Sequence[str]) -> Row | None:
+    return _only(rows[0], names) if rows else None
