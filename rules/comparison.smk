@@ -7,6 +7,7 @@
 #        results/comparison/best_matches.parquet   features of a dictionary and their best matches in another
 #        results/comparison/contexts.parquet       every context's best feature beside neuron, probe, other seed, untrained
 #        results/comparison/descendants.parquet, splitting.parquet   features of wider dictionaries and their parents
+#        results/comparison/ultralow.parquet       features that hardly ever fire: number, directions, place in the graph
 #        results/comparison/gallery.json           cards of some features, chosen by rule
 
 
@@ -129,6 +130,35 @@ rule measure_splitting:
         "../workflow_scripts/measure_splitting.py"
 
 
+rule measure_ultralow:
+    input:
+        densities=get_columns("results/saes/{model}/{sae}/density.parquet"),
+        evaluations=get_columns("results/saes/{model}/{sae}/evaluation.json"),
+        weights=get_columns("results/saes/{model}/{sae}/sae_weights.safetensors"),
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        edges=get_columns("results/graphs/{model}/{sae}/edges.parquet"),
+        code=get_code("measure_ultralow"),
+    output:
+        ultralow="results/comparison/ultralow.parquet",
+    log:
+        "logs/measure_ultralow.log",
+    benchmark:
+        "logs/measure_ultralow.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        columns=STUDY.columns(),
+        ultralow=get_interpretation("ultralow"),
+    message:
+        "Look at the features that hardly ever fire"
+    script:
+        "../workflow_scripts/measure_ultralow.py"
+
+
 rule make_gallery:
     input:
         compared="results/comparison/contexts.parquet",
@@ -177,6 +207,7 @@ rule all_comparison:
         "results/comparison/contexts.parquet",
         "results/comparison/gallery.json",
         "results/comparison/splitting.parquet",
+        "results/comparison/ultralow.parquet",
         "results/comparison/best_matches.parquet",
         "results/comparison/pairs.parquet",
         "results/comparison/summary.parquet",

@@ -512,6 +512,40 @@ rule plot_splitting:
         "../workflow_scripts/plot_splitting.py"
 
 
+rule plot_feature_map:
+    input:
+        maps=get_columns("results/interpretation/{model}/{sae}/map.parquet"),
+        summaries=get_columns("results/interpretation/{model}/{sae}/map.json"),
+        nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
+        communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),
+        assigned=get_columns("results/interpretation/{model}/{sae}/assigned.parquet"),
+        contexts="results/comparison/contexts.parquet",
+        code=get_code("plot_feature_map"),
+    output:
+        svg="results/figures/feature_map.svg",
+        png="results/figures/feature_map.png",
+        csv="results/figures/feature_map.csv",
+        caption="results/figures/feature_map.json",
+    log:
+        "logs/plot_feature_map.log",
+    benchmark:
+        "logs/plot_feature_map.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        columns=get_column_records(),
+        ordinary=STUDY.ordinary_labels(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot where features lie"
+    script:
+        "../workflow_scripts/plot_feature_map.py"
+
+
 rule all_figures:
     input:
         expand("results/figures/{figure}.svg", figure=FIGURES),

@@ -10,6 +10,7 @@
 #                                             explanations.json       rules that predict activations, and their scores
 #        results/interpretation/{model}/{sae}/directed_edges.parquet, chains.parquet, chain_steps.parquet,
 #                                             self_loops.parquet, chains.json   features that hand over to one another
+#        results/interpretation/{model}/{sae}/map.parquet, map.json   where features lie in a plane, and what that shows
 #        results/interpretation/{model}/probes.parquet               logistic probes, one per context
 #        results/contexts/{tokenizer}/marks.safetensors, proxies.parquet   tokens of contexts; how proxies agree with labels
 
@@ -246,8 +247,39 @@ rule find_chains:
         "../workflow_scripts/find_chains.py"
 
 
+rule map_features:
+    input:
+        weights="results/saes/{model}/{sae}/sae_weights.safetensors",
+        nodes="results/graphs/{model}/{sae}/nodes.parquet",
+        edges="results/graphs/{model}/{sae}/edges.parquet",
+        communities="results/graphs/{model}/{sae}/communities.parquet",
+        assigned="results/interpretation/{model}/{sae}/assigned.parquet",
+        code=get_code("map_features"),
+    output:
+        map="results/interpretation/{model}/{sae}/map.parquet",
+        summary="results/interpretation/{model}/{sae}/map.json",
+    log:
+        "logs/map_features/{model}/{sae}.log",
+    benchmark:
+        "logs/map_features/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        map=get_interpretation("map"),
+        ordinary=STUDY.ordinary_labels(),
+    message:
+        "Map the features of {wildcards.sae} on {wildcards.model}"
+    script:
+        "../workflow_scripts/map_features.py"
+
+
 rule all_interpretation:
     input:
+        get_columns("results/interpretation/{model}/{sae}/map.json"),
         get_columns("results/interpretation/{model}/{sae}/explanations.json"),
         get_columns("results/interpretation/{model}/{sae}/chains.json"),
         get_columns("results/interpretation/{model}/{sae}/features.parquet"),

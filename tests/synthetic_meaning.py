@@ -9,6 +9,7 @@ import pandas as pd
 
 from coact.comparison.columns import Column
 from coact.comparison.splitting import SPLITTING
+from coact.interpretation.ultralow import COLUMNS
 from coact.report.meaning import Meaning
 
 # context: F1 on training tokens, on held-out tokens, of the best neuron, of the probe; held-out tokens, documents
@@ -43,7 +44,53 @@ def make_meaning(columns: Sequence[Column]) -> Meaning:
         ordinary=ORDINARY,
         gallery=make_gallery(columns[0].name),
         splitting=make_splitting([column.name for column in columns]),
+        maps=[make_map(column) for column in columns],
+        ultralow=pd.concat([make_ultralow(column) for column in columns], ignore_index=True),
     )
+
+
+def make_map(column: Column) -> dict[str, Any]:
+    """map.json; neurons have no map, and a control's does not follow the graph."""
+    found = {"live": 500, "features": 500, "dimensions": 512, "neighbours": 15, "reason": ""}
+    found |= {"preserved": 0.4, "preserved_random": 0.15, "preserved_chance": 0.03}
+    near = {"value": 0.3, "mean": 0.3 if column.control else 0.1, "low": 0.08, "high": 0.12,
+            "p": 0.5 if column.control else 0.005}  # fmt: skip
+    trait = {"features": 400, "map": near, "decoder": {**near, "value": 0.5}}
+    found |= dict.fromkeys(("community", "edge", "context"), trait)
+    return found if column.expansion is not None else unmapped("all pairs of decoder rows have the same cosine")
+
+
+def unmapped(reason: str) -> dict[str, Any]:
+    """map.json of a dictionary without a map."""
+    nothing = dict.fromkeys(("value", "mean", "low", "high", "p"))
+    trait = {"features": 0, "map": nothing, "decoder": nothing}
+    found = {"live": 512, "features": 0, "dimensions": 512, "neighbours": 15, "reason": reason}
+    found |= dict.fromkeys(("preserved", "preserved_random", "preserved_chance"))
+    return found | dict.fromkeys(("community", "edge", "context"), trait)
+
+
+def make_ultralow(column: Column) -> pd.DataFrame:
+    """comparison/ultralow.parquet of one column; controls have one rare feature, which has no measures."""
+    both = {"tokens": 130_000, "exchangeable": 0, "in_sets": 0}
+    # value; mean, low, high and p of random draws
+    measures = {"alike": (0.2, 0.1, 0.08, 0.12, 0.001), "length": (0.5, 0.4, 0.35, 0.45, 0.001),
+                "degree": (0.5, 0.6, 0.4, 0.8, 0.9), "isolated": (0.9, 0.9, 0.9, 0.9, 1.0),
+                "inside": (0.02, 0.01, 0.0, 0.03, 0.2)}  # fmt: skip
+    parts = ("", "_mean", "_low", "_high", "_p")
+    measured = {f"{name}{part}": value for name, values in measures.items()
+                for part, value in zip(parts, values, strict=True)}  # fmt: skip
+    no_neighbours = {name: np.nan for name in measured if name.startswith("inside")}
+    rows = [
+        {"group": "silent", "cutoff": 0.0, **both, "features": 0}
+        if column.control
+        else {"group": "silent", "cutoff": 0.0, **both, "features": 25, **measured, **no_neighbours},
+        {"group": "rare", "cutoff": 10 / 130_000, **both, "features": 1}
+        if column.control
+        else {"group": "rare", "cutoff": 10 / 130_000, **both, "features": 80, "in_sets": 8, **measured},
+        {"group": "lower_mode", "cutoff": np.nan, **both, "features": 0},
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return table.assign(model=column.model, sae=column.sae)
 
 
 def make_contexts(column: Column) -> pd.DataFrame:

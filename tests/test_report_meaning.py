@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from coact.comparison.wording import number
 from coact.figures import contexts as figure
 from coact.report import contexts, report_tables, report_variables
 from coact.report.contexts import better, context_rows, shown_column
@@ -26,6 +27,7 @@ from synthetic_meaning import (
     make_purity,
     undefined_summary,
     unexplained,
+    unmapped,
 )
 
 NEVER_READ = re.compile(
@@ -331,6 +333,56 @@ def test_corpus_text_in_the_gallery_is_shown_and_not_obeyed(results):
     assert page.count("```") == 4
 
 
+# --- maps and features that hardly ever fire
+
+
+def test_maps_stand_beside_random_directions_and_exchanged_features(results):
+    table, texts = meaning_tables(results)["_map.md"], meaning_texts(results)
+    assert cells(table, "main/topk-x4-s0")[1:10] == [
+        "500", "500", "40.0%", "15.0%", "3.00%", "30.0%", "10.0%", "0.0050", "50.0%",
+    ]  # fmt: skip
+    assert cells(table, "main/neurons")[1:4] == ["512", "0", ""]
+    assert cells(table, "main/neurons")[-1] == "all pairs of decoder rows have the same cosine"
+    assert texts["map_sentence"] == (
+        "Of a feature's 15 nearest decoder rows, the share that is nearest in the map too is 40.0% for 3 SAEs on"
+        " trained models and 40.0% for untrained/topk-x4-s0; of random directions, mapped likewise, it is 15.0% for 3"
+        " SAEs on trained models and 15.0% for untrained/topk-x4-s0. There is no map of main/neurons: all pairs of"
+        " decoder rows have the same cosine."
+    )
+    assert "in 3 of 4 dictionaries: 30.0% for 3 SAEs on trained models" in texts["map_graph_sentence"]
+
+
+def test_rare_features_stand_beside_random_ones_and_the_cutoff_is_stated(results):
+    table, texts = meaning_tables(results)["_ultralow.md"], meaning_texts(results)
+    rows = [line for line in table.splitlines() if line.startswith("| main/topk-x4-s0")]
+    assert [cells(row, "")[1:4] for row in rows] == [
+        ["are silent", "25", "25"],
+        [f"fire on less than {number(10 / 130_000)}", "80", "72"],
+        ["are of the lower mode (there are not two)", "0", ""],
+    ]
+    assert cells(rows[1], "")[4:7] == ["0.200", "0.100 [0.0800, 0.120]", "0.0010"]
+    assert "130,000 held-out tokens are too few to see a density of 1.00" in texts["ultralow_sentence"]
+    assert "which takes 10,000,000: " in texts["ultralow_sentence"]
+    assert texts["ultralow_sentence"].endswith(
+        "(10 tokens). Their number is 80 for 3 SAEs on trained models, 1 for main/neurons and 1 for"
+        " untrained/topk-x4-s0."
+    )
+    assert "in all 3 dictionaries with two or more of them." in texts["ultralow_direction_sentence"]
+    assert texts["ultralow_direction_sentence"].endswith(
+        "are found in none of the 3 dictionaries. For silent features it is 0.200 for 3 SAEs on trained models, beside"
+        " 0.100 for 3 SAEs on trained models."
+    )
+    assert cells(rows[0], "")[-3:] == ["not defined", "", ""]
+    assert "more than by chance in none of the 3 dictionaries." in texts["ultralow_graph_sentence"]
+
+
+def test_with_tokens_enough_the_density_asked_for_is_the_cutoff(results):
+    table = results.meaning.ultralow
+    many = table.assign(tokens=20_000_000, cutoff=table["cutoff"].where(table["group"] != "rare", 1e-6))
+    text = meaning_texts(change(results, ultralow=many))["ultralow_sentence"]
+    assert text.startswith("20,000,000 held-out tokens are enough to see a density of 1.00")
+
+
 # --- whatever comes
 
 
@@ -355,6 +407,8 @@ def lose_everything(results):
         proxies={model: blank(table) for model, table in found.proxies.items()},
         gallery={"column": results.columns[0].name, "features": []},
         splitting=blank(found.splitting).assign(siblings=0, children=[[0] * 4] * len(found.splitting)),
+        maps=[unmapped("fewer than 4 live features with a direction") for _ in found.maps],
+        ultralow=blank(found.ultralow).assign(tokens=0, features=0, in_sets=0),
     )
 
 
@@ -406,7 +460,7 @@ def test_a_study_of_a_control_alone_reads_well(place):
         name: [getattr(found.meaning, name)[place]]
         for name in (
             *("lens", "effects", "steering", "effect_summaries", "purity", "neighbours", "features"),
-            *("explanations", "chain_summaries", "chains"),
+            *("explanations", "chain_summaries", "chains", "maps"),
         )
     }
     column = found.columns[place]

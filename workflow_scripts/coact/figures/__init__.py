@@ -3,8 +3,8 @@
 Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, nulls, rarefaction,
-    sensitivity, splitting, training
+    chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps, nulls,
+    rarefaction, sensitivity, splitting, training
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing
 
@@ -27,5 +27,5 @@ GRAPH_FIGURES = (
     "emergence",
 )
 # What features mean:
-MEANING_FIGURES = ("contexts", "context_heatmap", "splitting", "explanations", "chains")
+MEANING_FIGURES = ("contexts", "context_heatmap", "feature_map", "splitting", "explanations", "chains")
 FIGURES = GRAPH_FIGURES + MEANING_FIGURES

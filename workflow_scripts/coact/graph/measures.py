@@ -50,9 +50,22 @@ def read_decoder(path: str | Path) -> np.ndarray:
     Raises:
         ArtefactError: the file is missing or damaged.
     """
+    return _read_tensor(path, "W_dec")
+
+
+def read_encoder(path: str | Path) -> np.ndarray:
+    """The encoder columns, as rows, (D, d_in) float32, of a weights file of an SAE.
+
+    Raises:
+        ArtefactError: the file is missing or damaged.
+    """
+    return _read_tensor(path, "W_enc").T
+
+
+def _read_tensor(path: str | Path, name: str) -> np.ndarray:
     try:
         with safe_open(path, "numpy") as file:
-            return file.get_tensor("W_dec")
+            return file.get_tensor(name)
     except (OSError, SafetensorError) as error:
         raise ArtefactError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from None
 

@@ -105,11 +105,10 @@ def mixture_test(ordered: np.ndarray) -> dict[str, Any] | None:
         return None
     values = np.ascontiguousarray(ordered, np.float64)
     whole = np.array([[1.0, values.mean(), values.var() + LEAST_VARIANCE]])
-    parts, likelihood = max((_fit(values, _start(values, cut)) for cut in CUTS), key=lambda fit: fit[1])
+    parts, likelihood = _fit_two(values)
     # Two free numbers for one component; five for two, since their weights sum to 1.
     bic_one = 2 * np.log(n) - 2 * _expect(values, whole)[1]
     bic_two = 5 * np.log(n) - 2 * likelihood
-    parts = parts[np.argsort(parts[:, 1], kind="stable")]
     return {
         "bic_one": float(bic_one),
         "bic_two": float(bic_two),
@@ -117,6 +116,33 @@ def mixture_test(ordered: np.ndarray) -> dict[str, Any] | None:
         "means": parts[:, 1].tolist(),
         "weights": parts[:, 0].tolist(),
     }
+
+
+def mode_boundary(ordered: np.ndarray, level: float) -> float | None:
+    """Where the lower of two modes ends.
+
+    Args:
+        ordered: (n,) values, spread, ascending.
+        level: p of the dip test below which there are two modes, if BIC prefers two components as well.
+
+    Returns:
+        The least value between the means of the two components that is more likely of the higher one; None where there
+        are no two modes.
+    """
+    dip, mixture = dip_test(ordered), mixture_test(ordered)
+    if not dip or not mixture or dip["p"] >= level or mixture["preferred"] == 1:
+        return None
+    values = np.ascontiguousarray(ordered, np.float64)
+    shares, _ = _expect(values, _fit_two(values)[0])
+    low, high = mixture["means"]
+    higher = values[(shares[1] > 0.5) & (values > low) & (values <= high)]
+    return float(higher[0]) if len(higher) else high
+
+
+def _fit_two(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """The likeliest two components, the lower mean first, and their log likelihood."""
+    parts, likelihood = max((_fit(values, _start(values, cut)) for cut in CUTS), key=lambda fit: fit[1])
+    return parts[np.argsort(parts[:, 1], kind="stable")], likelihood
 
 
 def _start(values: np.ndarray, cut: float) -> np.ndarray:

@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from coact.errors import StudyError
+from coact.interpretation.exchange import equal_bins, exchanged
 
 NO_CONTEXT = -1
 NULLS = ("features", "frequency")
@@ -75,15 +76,11 @@ def community_purity(
     summary: dict[str, Any] = {"features": n, "communities": shape[0], "contexts": shape[1]}
     observed = _agreement(one, other, shape)
     drawn = {}
-    bin_of = _bins(frequency[inside], bins)
+    bin_of = equal_bins(frequency[inside], bins)
     for place, null in enumerate(NULLS):
         generator = np.random.default_rng((seed, place))
         group = bin_of if null == "frequency" else np.zeros(n, np.int64)
-        home, found = np.argsort(group, kind="stable"), []
-        for _ in range(permutations if n else 0):
-            moved = np.empty_like(other)
-            moved[home] = other[np.lexsort((generator.random(n), group))]
-            found.append(_agreement(one, moved, shape))
+        found = [_agreement(one, other[exchanged(group, generator)], shape) for _ in range(permutations if n else 0)]
         drawn[null] = np.array(found).reshape(-1, 2)
     for place, name in enumerate(("purity", "nmi")):
         nulls = {null: _beside(observed[place], drawn[null][:, place]) for null in NULLS}
@@ -240,13 +237,6 @@ def _agreement(one: np.ndarray, other: np.ndarray, shape: tuple[int, int]) -> tu
 def _entropy(sizes: np.ndarray) -> float:
     share = sizes[sizes > 0] / sizes.sum()
     return float(-(share * np.log(share)).sum())
-
-
-def _bins(frequency: np.ndarray, bins: int) -> np.ndarray:
-    """Number of the bin of each feature, of equally many features to within one; ties by their order."""
-    rank = np.empty(len(frequency), np.int64)
-    rank[np.argsort(frequency, kind="stable")] = np.arange(len(frequency))
-    return rank * bins // max(len(frequency), 1)
 
 
 def _beside(value: float, drawn: np.ndarray) -> dict[str, float | None]:

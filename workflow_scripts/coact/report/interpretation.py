@@ -19,10 +19,12 @@ from coact.report.contexts import (
 from coact.report.effects import effect_tables, effect_texts, never_steering
 from coact.report.explanations import explanation_tables, explanation_texts
 from coact.report.gallery import gallery_tables
+from coact.report.maps import map_tables, map_texts
 from coact.report.meaning import MOST_CONTEXTS, contexts_listed, of_contexts, shares_beside_controls
 from coact.report.purity import purity_tables, purity_texts
 from coact.report.results import Results
 from coact.report.splitting import splitting_tables, splitting_texts
+from coact.report.ultralow import ultralow_tables, ultralow_texts
 
 FALL = 0.1
 
@@ -32,6 +34,8 @@ def meaning_tables(results: Results) -> dict[str, str]:
     return {
         **context_tables(results),
         **purity_tables(results),
+        **map_tables(results),
+        **ultralow_tables(results),
         **explanation_tables(results),
         **effect_tables(results),
         **splitting_tables(results),
@@ -44,6 +48,8 @@ def meaning_texts(results: Results) -> dict[str, str]:
     return {
         **context_texts(results),
         **purity_texts(results),
+        **map_texts(results),
+        **ultralow_texts(results),
         **explanation_texts(results),
         **effect_texts(results),
         **splitting_texts(results),

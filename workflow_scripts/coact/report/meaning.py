@@ -31,6 +31,8 @@ class Meaning:
         ordinary: labels that are the ordinary text of the corpus.
         gallery: gallery.json: column, and features, each with feature, reason, quantile and card.
         splitting: comparison/splitting.parquet, a row per pair of widths.
+        maps: map.json of each column.
+        ultralow: comparison/ultralow.parquet, a row per column and group.
     """
 
     lens: Sequence[pd.DataFrame]
@@ -49,6 +51,8 @@ class Meaning:
     ordinary: Sequence[str]
     gallery: dict[str, Any]
     splitting: pd.DataFrame
+    maps: Sequence[dict[str, Any]]
+    ultralow: pd.DataFrame
 
 
 def read_meaning(paths: Mapping[str, Any], study: Study) -> Meaning:
@@ -59,11 +63,11 @@ def read_meaning(paths: Mapping[str, Any], study: Study) -> Meaning:
         study: the checked configuration.
     """
     columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
-    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries")
+    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries", "maps")
     return Meaning(
         **{name: [read_table(path) for path in paths[name]] for name in columns},
         **{name: [read_json(path) for path in paths[name]] for name in summaries},
-        **{name: read_table(paths[name]) for name in ("contexts", "seeds", "splitting")},
+        **{name: read_table(paths[name]) for name in ("contexts", "seeds", "splitting", "ultralow")},
         proxies={name: read_table(path) for name, path in zip(study.config["models"], paths["proxies"], strict=True)},
         ordinary=study.ordinary_labels(),
         gallery=read_json(paths["gallery"]),
