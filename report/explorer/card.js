@@ -85,7 +85,7 @@ function neighbours(column, { graph }) {
     .map(([a, b, weight, tokens, q, lift]) => {
       const other = graph.nodes[a === 0 ? b : a][0];
       const text = make("bdi", {}, column.lines.tokens[other]);
-      return [link(column, other), number(weight), count(tokens), number(q, 2), number(lift), column.lines.contexts[other] || column.lines.label[other], text];
+      return [link(column, other), number(weight), count(tokens), chance(q), number(lift), column.lines.contexts[other] || column.lines.label[other], text];
     });
   return table(["feature", "weight", "tokens", "q", "lift", "text", "its tokens"], rows, ["text", "its tokens"]);
 }
@@ -143,7 +143,7 @@ function meaning(found) {
     box.append(part("Contexts that it detects best, or nearly", "Held-out tokens", table(["context", "rank", "F1", "95%", "precision", "sensitivity", "specificity"], found.contexts.map((of) => [of.context, of.rank + 1, number(of.f1, 2), `${number(of.f1_low, 2)} to ${number(of.f1_high, 2)}`, number(of.precision, 2), number(of.sensitivity, 2), number(of.specificity, 3)]))));
   if (found.lens) {
     const words = (end) => make("div", {}, ...found.lens[end].map((of) => word(of.text, of.logit)));
-    box.append(part("Logit lens", `Kurtosis ${number(found.lens.kurtosis)}; p ${number(found.lens.p_kurtosis, 2)} among random directions`, make("dl", {}, make("dt", {}, "more likely"), make("dd", {}, words("top")), make("dt", {}, "less likely"), make("dd", {}, words("bottom")))));
+    box.append(part("Logit lens", `Kurtosis ${number(found.lens.kurtosis)}; p ${chance(found.lens.p_kurtosis)} among random directions`, make("dl", {}, make("dt", {}, "more likely"), make("dd", {}, words("top")), make("dt", {}, "less likely"), make("dd", {}, words("bottom")))));
   }
   if (found.explanation) {
     const { correlation, correlation_shuffled: shuffled, carried_by: by } = found.explanation;

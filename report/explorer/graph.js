@@ -63,7 +63,7 @@ function edgeGlyph({ nodes, edges }) {
       alpha: edges.map((edge) => (edge[6] ? 0.75 : 0.4)),
       pair: edges.map((_, place) => `${from[place][0]} and ${to[place][0]}`),
       weight: edges.map((edge) => number(edge[2])), count: edges.map((edge) => count(edge[3])),
-      q: edges.map((edge) => number(edge[4], 2)), lift: edges.map((edge) => number(edge[5])),
+      q: edges.map((edge) => chance(edge[4])), lift: edges.map((edge) => number(edge[5])),
     },
   });
   const line = { line_width: { field: "width" }, line_dash: { field: "dash" }, line_alpha: { field: "alpha" } };

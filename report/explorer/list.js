@@ -129,5 +129,7 @@ function number(value, digits = 3) {
   return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 6 });
 }
 
+/** A probability or a rate of false discoveries; what is smaller than numbers can be is not nothing. */
+const chance = (value) => (value === 0 ? "< 1 e-300" : number(value, 2));
 const count = (value) => value.toLocaleString("en");
 const percent = (value) => (value === null ? NOT_DEFINED : `${number(100 * value, 2)} %`);
