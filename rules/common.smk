@@ -16,7 +16,7 @@ from coact.corpus.sources.files import find_files
 from coact.dependencies import modules_of
 from coact.device import has_gpu
 from coact.errors import StudyError
-from coact.figures import FIGURES
+from coact.figures import FAMILIES, FIGURES
 from coact.models import MODEL_FILES
 from coact.sae.memory import training_memory
 from coact.sae.truth.settings import TruthSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from coact.activations import open_shard
+from coact.activations import Shard, open_shard
 from coact.activations.capture import capture
 from coact.corpus.tokenizer import load_tokenizer, save_tokenizer, train_tokenizer
 from coact.errors import ArtefactError, StudyError
@@ -43,6 +43,8 @@ def test_a_shard_holds_the_activations_in_order(bridge, contexts, tmp_path, dtyp
     shard = open_shard(tmp_path / "s")
     expected = activations_at(bridge, HOOK, torch.from_numpy(contexts["tokens"].astype(np.int64))).flatten(0, 1)
     torch.testing.assert_close(shard.rows(np.arange(80)), expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(shard.array(np.arange(3, 80, 2)), shard.rows(np.arange(3, 80, 2)).numpy())
+    assert shard.array(np.arange(80)).dtype == np.float32
     np.testing.assert_array_equal(shard.documents, contexts["documents"].ravel())
     assert shard.width == 24
 
@@ -72,6 +74,20 @@ def test_an_overflow_of_float16_is_refused_and_leaves_no_file(bridge, contexts, 
     finally:
         with torch.no_grad():
             bridge.original_model.transformer.h[0].mlp.c_fc.bias.sub_(1e6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("read", [Shard.rows, Shard.array])
+def test_a_value_that_is_not_finite_is_named_by_its_token(dtype, read):
+    values = torch.zeros(6, 3, dtype=getattr(torch, dtype))
+    values[4, 1], values[5, 0] = torch.nan, torch.inf
+    stored = values.view(torch.uint16) if dtype == "bfloat16" else values
+    shard = Shard("s", stored.numpy(), np.zeros(6, np.int32), dtype)
+    assert len(read(shard, np.array([0, 3]))) == 2
+    with pytest.raises(ArtefactError, match="s: activation of token 4 is not finite"):
+        read(shard, np.array([1, 4, 5]))
+    with pytest.raises(ArtefactError, match="s: activation of token 5 is not finite"):
+        read(shard, np.array([1, 5]))
 
 
 def test_a_truncated_shard_is_named(bridge, contexts, tmp_path):

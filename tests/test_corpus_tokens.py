@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from coact.artefacts import write_tensors
 from coact.corpus import tokens as tokens_module
@@ -72,6 +73,14 @@ def test_a_saved_tokenizer_is_the_same(tmp_path):
     assert loaded.decode(loaded(text)["input_ids"]) == text
     assert (loaded.bos_token_id, loaded.eos_token_id, loaded.pad_token_id) == (0, 1, 2)
     assert str(tmp_path) not in (tmp_path / "tokenizer_config.json").read_text()
+
+
+def test_a_tokenizer_is_opened_as_auto_tokenizer_opens_it(tmp_path):
+    save_tokenizer(WORDS, tmp_path)
+    loaded, auto = load_tokenizer(tmp_path), AutoTokenizer.from_pretrained(str(tmp_path), local_files_only=True)
+    assert type(loaded) is type(auto)
+    assert loaded.backend_tokenizer.to_str() == auto.backend_tokenizer.to_str()
+    assert repr(loaded.init_kwargs) == repr(auto.init_kwargs)
 
 
 def test_folders_without_a_tokenizer_are_refused_by_name(tmp_path):

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from coact.comparison.columns import Column
 from coact.comparison.nulls import NULL_NAMES, SHOWN
-from coact.figures import GRAPH_FIGURES
+from coact.figures import FAMILIES
 from coact.figures.degree import degree_distribution, log_degree_distribution
 from coact.figures.degree_frequency import degree_frequency
 from coact.figures.emergence import emergence
@@ -24,7 +24,7 @@ from coact.figures.histograms import log_edges, log_integer_edges
 from coact.figures.intervals import median_interval
 from coact.figures.nulls import null_comparison
 from coact.figures.rarefaction import rarefied_degree
-from coact.figures.save import save_drawing
+from coact.figures.save import make_figure, save_drawing
 from coact.figures.sensitivity import saturation, sensitivity
 from coact.figures.style import looks, style
 from coact.figures.training import sae_loss_sparsity
@@ -32,6 +32,8 @@ from synthetic_artefacts import PLAN, make_columns
 from synthetic_sensitivity import make_rarefaction, make_sensitivity
 from test_sae_emergence import make_emergence
 
+# Those that synthetic artefacts are enough for; the others have tests of their own.
+SYNTHETIC = FAMILIES["graphs"] + FAMILIES["dictionaries"]
 INTERVALS = {"bootstrap": 200, "confidence": 0.95, "seed": 0}
 
 
@@ -70,7 +72,7 @@ def entries():
     return make_columns(4, features=256)
 
 
-@pytest.mark.parametrize("name", GRAPH_FIGURES)
+@pytest.mark.parametrize("name", SYNTHETIC)
 def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
     some = [entries[0], entries[3]]  # an SAE and the neurons
     first = save(draw(name, some), tmp_path / "a")
@@ -87,7 +89,7 @@ def test_second_run_gives_the_same_bytes(name, entries, tmp_path):
         "figure.csv", "figure.json", "figure.png", "figure.svg"]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GRAPH_FIGURES)
+@pytest.mark.parametrize("name", SYNTHETIC)
 def test_graph_without_edges_or_live_features(name, entries):
     entry = entries[0]
     nodes = entry.nodes.assign(degree=0, strength=0.0, frequency=0.0, frequency_heldout=0.0, live=False)
@@ -110,6 +112,26 @@ def test_failure_leaves_no_file(entries, tmp_path):
     with pytest.raises(AttributeError):
         save(drawing, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_goes_to_the_files_of_its_name(entries, tmp_path):
+    paths = {kind: [tmp_path / f"{name}.{ending}" for name in FAMILIES["dictionaries"]]
+             for kind, ending in (("svg", "svg"), ("png", "png"), ("csv", "csv"), ("caption", "json"))}  # fmt: skip
+    columns, evaluations = [entry.column for entry in entries], [entry.evaluation for entry in entries]
+    make_figure(frontier, columns, evaluations, paths=paths, dpi=60, stamp={"rule": "test"})
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == ["frontier.csv", "frontier.json", "frontier.png", "frontier.svg"]
+    alone = save(frontier(columns, evaluations), tmp_path / "alone")
+    assert [path.read_bytes() for path in files] == [alone[kind] for kind in ("csv", "caption", "png", "svg")]
+
+
+def test_a_figure_that_fails_is_named(tmp_path):
+    with pytest.raises(TypeError) as failed:
+        make_figure(frontier, None, None, paths={}, dpi=60, stamp={})
+    assert failed.value.__notes__ == ["in figure frontier"]
+    with pytest.raises(KeyError) as failed:
+        make_figure(frontier, [], [], paths={"svg": ["saturation.svg"]}, dpi=60, stamp={})
+    assert failed.value.__notes__ == ["in figure frontier"]
 
 
 def test_histogram_data_counts_every_feature_once(entries):
@@ -172,7 +194,7 @@ def test_density_counts_dead_features(entries):
     [
         *((name, 12) for name in ("log_degree_distribution", "rarefied_degree", "sae_loss_sparsity", "saturation")),
         ("sensitivity", 12),
-        *((name, 4) for name in GRAPH_FIGURES),
+        *((name, 4) for name in SYNTHETIC),
     ],
 )
 def test_text_is_readable_and_does_not_overlap(name, number):

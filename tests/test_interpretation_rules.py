@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -282,7 +281,7 @@ def test_a_rule_needs_a_pseudo_count_and_features():
 
 def make_shard(values):
     """What an activation shard gives, from an array."""
-    return SimpleNamespace(width=values.shape[1], rows=lambda rows: torch.from_numpy(values[rows]))
+    return SimpleNamespace(width=values.shape[1], array=lambda rows: values[rows])
 
 
 def test_random_directions_are_as_often_active_as_asked():

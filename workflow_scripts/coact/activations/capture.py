@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from coact.activations.shards import TORCH_DTYPES, open_writer
+from coact.activations.shards import open_writer
 from coact.device import get_device
 from coact.errors import StudyError
 from coact.models.bridge import activations_at
 from coact.progress import Progress
+
+TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def capture(

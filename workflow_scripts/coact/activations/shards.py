@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from coact.artefacts import TensorWriter, open_tensors
 from coact.errors import ArtefactError
 
-TORCH_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+if TYPE_CHECKING:
+    import torch
+
 CODES = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 
 
@@ -35,20 +36,39 @@ class Shard:
         """Dimensions of an activation vector."""
         return self.values.shape[1]
 
-    def rows(self, rows: np.ndarray) -> torch.Tensor:
+    def rows(self, rows: np.ndarray) -> "torch.Tensor":
         """Chosen rows as (rows, width) float32.
 
         Raises:
             ArtefactError: a value is not finite.
         """
+        import torch
+
         values = torch.from_numpy(np.ascontiguousarray(self.values[rows]))
         if self.dtype == "bfloat16":
             values = values.view(torch.bfloat16)
         values = values.float()
         if not torch.isfinite(values.sum()):
-            bad = int(rows[int((~torch.isfinite(values)).any(1).nonzero()[0])])
-            raise ArtefactError(f"{self.path}: activation of token {bad} is not finite (NaN or infinite)")
+            self._refuse(rows, torch.isfinite(values).numpy())
         return values
+
+    def array(self, rows: np.ndarray) -> np.ndarray:
+        """What `rows` gives, by NumPy: half as fast, for jobs that need no torch, whose import takes two seconds.
+
+        Raises:
+            ArtefactError: a value is not finite.
+        """
+        values = self.values[rows]
+        if self.dtype == "bfloat16":  # the upper half of the bits of a float32
+            values = (values.astype(np.uint32) << 16).view(np.float32)
+        values = values.astype(np.float32, copy=False)
+        if not (finite := np.isfinite(values)).all():
+            self._refuse(rows, finite)
+        return values
+
+    def _refuse(self, rows: np.ndarray, finite: np.ndarray) -> None:
+        bad = int(rows[int((~finite).any(1).argmax())])
+        raise ArtefactError(f"{self.path}: activation of token {bad} is not finite (NaN or infinite)")
 
     def kept_rows(self, include_special: bool) -> np.ndarray:
         """Row numbers without BOS and separator positions, unless `include_special`; int64."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coact.artefacts import atomic_folder
+from coact.artefacts import atomic_folder, read_json
 from coact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 # Training reads texts up to this many bytes: merges hardly change beyond, and time and memory stay bounded.
@@ -24,6 +24,8 @@ VOCABULARY_FILES = (
     "sentencepiece.bpe.model",
     "tekken.json",
 )
+# What transformers calls `PreTrainedTokenizerFast`, any tokenizer.json, in tokenizer_config.json.
+GENERAL_CLASS = "TokenizersBackend"
 
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 # The characters that stand for the bytes 0 to 255 in byte-level vocabularies (Radford et al. 2019): those that can be
@@ -79,17 +81,31 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     Raises:
         ConfigError: there is no such folder, it has no tokenizer, or the tokenizer cannot be opened.
     """
-    from transformers import AutoTokenizer
-
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; expected one with a Hugging Face tokenizer")
     if not any((folder / name).is_file() for name in VOCABULARY_FILES):
         raise ConfigError(f"{folder}: holds no tokenizer (none of {', '.join(VOCABULARY_FILES)})")
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        return _tokenizer_class(folder).from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the libraries raise many kinds, the Rust one bare exceptions
         raise ConfigError(f"{folder}: its tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+
+
+def _tokenizer_class(folder: Path) -> "type[PreTrainedTokenizerFast] | type[AutoTokenizer]":
+    """What opens a folder: the general class where its file names that and no model lies beside it, else AutoTokenizer.
+
+    AutoTokenizer would come to the same class, but imports torch on the way, which takes two seconds.
+    """
+    path = folder / "tokenizer_config.json"
+    settings = read_json(path) if path.is_file() and not (folder / "config.json").exists() else {}
+    if settings.get("tokenizer_class") == GENERAL_CLASS and "auto_map" not in settings:
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def spell_tokens(path: str | Path, ids: Sequence[int]) -> list[str]:

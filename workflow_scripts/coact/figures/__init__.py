@@ -6,26 +6,24 @@ Goes out: per figure a Drawing (figure, data table, caption), written by `save_d
     chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps, nulls,
     rarefaction, sensitivity, splitting, training
                                                             the figures, each by a function of its name
-    save                                                    Drawing, save_drawing
+    save                                                    Drawing, save_drawing, make_figure
 
-Import what is needed from these modules. The package itself loads no library: Snakemake reads `FIGURES` from it.
+Import what is needed from these modules. The package itself loads no library: Snakemake reads `FAMILIES` from it.
 """
 
-# Names of the figures; each has a rule plot_<name>. Those of the dictionaries and their graphs:
-GRAPH_FIGURES = (
-    "degree_distribution",
-    "log_degree_distribution",
-    "frequency_distribution",
-    "degree_frequency",
-    "null_comparison",
-    "saturation",
-    "sensitivity",
-    "rarefied_degree",
-    "sae_loss_sparsity",
-    "frontier",
-    "feature_density",
-    "emergence",
-)
-# What features mean:
-MEANING_FIGURES = ("contexts", "context_heatmap", "feature_map", "splitting", "explanations", "chains")
-FIGURES = GRAPH_FIGURES + MEANING_FIGURES
+# Names of the figures by family. A family is made from tables of the same kinds, in one job, by the rule plot_<family>.
+FAMILIES = {
+    "graphs": (
+        "degree_distribution",
+        "log_degree_distribution",
+        "frequency_distribution",
+        "degree_frequency",
+        "null_comparison",
+        "saturation",
+        "sensitivity",
+        "rarefied_degree",
+    ),
+    "dictionaries": ("sae_loss_sparsity", "frontier", "feature_density", "emergence"),
+    "meaning": ("contexts", "context_heatmap", "feature_map", "splitting", "explanations", "chains"),
+}
+FIGURES = tuple(figure for figures in FAMILIES.values() for figure in figures)

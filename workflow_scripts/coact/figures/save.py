@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,3 +64,27 @@ def save_drawing(
         drawing.data.to_csv(parts[csv], index=False, float_format="%.6g", lineterminator="\n")
         text = json.dumps({**drawing.caption, "stamp": stamp}, indent=2, ensure_ascii=False)
         parts[caption].write_text(text + "\n", encoding="utf-8")
+
+
+def make_figure(
+    draw: Callable[..., Drawing],
+    *inputs: Any,
+    paths: Mapping[str, Sequence[str]],
+    dpi: int,
+    stamp: dict[str, Any],
+) -> None:
+    """Draw one figure of a family and write its files. A traceback says which figure it was.
+
+    Args:
+        draw: the function of the figure, called like it.
+        inputs: its arguments.
+        paths: svg, png, csv and caption of all figures of the family; files are called like their figure.
+        dpi, stamp: as in `save_drawing`.
+    """
+    name = draw.__name__
+    try:
+        own = {kind: {Path(path).stem: path for path in files}[name] for kind, files in paths.items()}
+        save_drawing(draw(*inputs), **own, dpi=dpi, stamp=stamp)
+    except Exception as error:
+        error.add_note(f"in figure {name}")
+        raise

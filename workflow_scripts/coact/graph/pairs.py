@@ -5,13 +5,15 @@ integers and takes minima, so the result is the same to the bit, however tokens 
 parts are merged. Memory grows with the number of distinct pairs.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from coact.graph.kernels import PAIR_MASK, PAIR_SHIFT, count_along_rows, merge_sorted, write_pairs
 from coact.graph.sets import TokenSets
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAIRS_AT_ONCE = 1 << 22  # pair occurrences that are held and sorted together, 8 bytes each
 MOST_SORTED = 4  # pair occurrences per entry; above, walking along the rows is faster than sorting the pairs
@@ -100,8 +102,10 @@ def count_pairs(sets: TokenSets, batch: int = 0) -> PairTable:
     return total.total()
 
 
-def edges_of_sets(sets: TokenSets) -> pd.DataFrame:
+def edges_of_sets(sets: TokenSets) -> "pd.DataFrame":
     """Edges of the graph whose sets are given: source < target (int32), count (int64), sorted."""
+    import pandas as pd
+
     table = count_pairs(sets)
     return pd.DataFrame({"source": table.source, "target": table.target, "count": table.counts})
 

@@ -9,7 +9,8 @@ alike.
 import warnings
 
 import numpy as np
-from scipy.stats import rankdata
+
+from coact.graph.association import ranks
 
 RATES = ("precision", "sensitivity", "specificity", "f1")
 LEAST_DOCUMENTS = 5  # with tokens of the context, for an interval
@@ -49,7 +50,7 @@ def area_under_curve(values: np.ndarray, inside: np.ndarray, positives: int, tot
         return np.nan
     silent_inside, silent_outside = positives - hits, negatives - (len(values) - hits)
     # Pairs of a token inside and one outside that are in the right order, and half of those that are tied.
-    active = rankdata(values)[inside].sum() - hits * (hits + 1) / 2
+    active = ranks(values)[inside].sum() - hits * (hits + 1) / 2
     return float((active + hits * silent_outside + silent_inside * silent_outside / 2) / (positives * negatives))
 
 

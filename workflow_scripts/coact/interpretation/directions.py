@@ -96,4 +96,4 @@ def direction_batches(
 
 
 def _project(shard: Shard, rows: np.ndarray, units: np.ndarray) -> np.ndarray:
-    return shard.rows(rows).numpy() @ units
+    return shard.array(rows) @ units

@@ -90,7 +90,7 @@ def _read(shards: Sequence[Shard], rows: np.ndarray, n_tokens: int) -> np.ndarra
     for shard in shards:
         size = len(shard.documents)
         first, stop = np.searchsorted(rows, [offset, offset + size])
-        parts.append(shard.rows(rows[first:stop] - offset).numpy())
+        parts.append(shard.array(rows[first:stop] - offset))
         offset += size
     if offset < n_tokens:
         raise StudyError(f"activations of {offset:,} tokens found; expected at least {n_tokens:,}, those with contexts")
@@ -133,7 +133,7 @@ def _score(shards: Sequence[Shard], weights: np.ndarray, biases: np.ndarray, n_t
     scores = np.empty((len(biases), n_tokens), np.float32)
     place = 0
     for shard, rows in _chunks(shards, n_tokens):
-        scores[:, place : place + len(rows)] = (shard.rows(rows).numpy() @ weights + biases).T
+        scores[:, place : place + len(rows)] = (shard.array(rows) @ weights + biases).T
         place += len(rows)
     if place < n_tokens:
         raise StudyError(f"activations of {place:,} tokens found; expected at least {n_tokens:,}, those with contexts")

@@ -93,7 +93,7 @@ class _Moments:
             (batch.values[part].astype(np.float64), batch.indices[part], bounds - bounds[0]),
             shape=(len(rows), batch.n_features),
         )
-        dense = shard.rows(rows).numpy().astype(np.float64)
+        dense = shard.array(rows).astype(np.float64)
         self.products += features.T @ dense
         dense = dense[batch.kept[rows]]
         self.tokens += len(kept)
