@@ -107,7 +107,8 @@ def test_contexts_are_tabled_best_first_with_their_controls(results):
         "dna", "arabic", "docstrings", "numbers", "hebrew",
     ]  # fmt: skip
     assert cells(table, "arabic")[1:9] == [
-        "3,500 / 8", "1", "0.880 [0.870, 0.890]", "0.600", "0.990", "0.100", "yes", "0.500",
+        "3,500 / 8", "[1](explorer.html#feature=1&sae=main/topk-x4-s0)",
+        "0.880 [0.870, 0.890]", "0.600", "0.990", "0.100", "yes", "0.500",
     ]  # fmt: skip
     assert cells(table, "numbers")[7] == "no"
     assert cells(table, "arabic")[-2:] == ["0.800", "0.780"]
@@ -115,7 +116,9 @@ def test_contexts_are_tabled_best_first_with_their_controls(results):
 
 def test_contexts_without_tokens_or_with_few_documents_are_marked(results):
     table, texts = meaning_tables(results)["_contexts.md"], meaning_texts(results)
-    assert cells(table, "hebrew")[1:5] == ["0 / 0", "4", "not measured (0 tokens)", ""]
+    assert cells(table, "hebrew")[1:5] == [
+        "0 / 0", "[4](explorer.html#feature=4&sae=main/topk-x4-s0)", "not measured (0 tokens)", "",
+    ]  # fmt: skip
     assert cells(table, "dna")[3] == "0.950 (few documents)"
     assert texts["contexts_sentence"].endswith("the best feature is measured in 4 of 5 contexts.")
     assert texts["weak_sentence"] == (

@@ -84,7 +84,7 @@ class Loads(HTMLParser):
 
 
 def test_page_by_pandoc_is_whole_and_self_contained(tmp_path, without_quarto):
-    before = {path: path.read_bytes() for path in REPORT.iterdir()}
+    before = {path: path.read_bytes() for path in REPORT.rglob("*") if path.is_file()}
     renderer, page = make_page(tmp_path)
     assert re.fullmatch(r"Pandoc \d+(\.\d+)+", renderer)
     assert renderer in page
@@ -100,7 +100,7 @@ def test_page_by_pandoc_is_whole_and_self_contained(tmp_path, without_quarto):
     assert re.search(r"Table\s1:", page)
     assert "Towards Monosemanticity" in page
     assert 'aria-label="Picture of degree_frequency."' in page
-    assert {path: path.read_bytes() for path in REPORT.iterdir()} == before
+    assert {path: path.read_bytes() for path in REPORT.rglob("*") if path.is_file()} == before
 
 
 def test_page_is_the_same_on_a_second_run(tmp_path, without_quarto):
