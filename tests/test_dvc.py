@@ -25,7 +25,6 @@ def repository(tmp_path_factory):
     folder = make_workspace(tmp_path_factory.mktemp("dvc") / "study")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     update_config(config, yaml.safe_load((folder / "presets/tiny.yaml").read_text()))
-    config["saes"]["relu"] = None
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     for name in (".gitignore", ".dvcignore"):
         shutil.copy2(ROOT / name, folder / name)

@@ -15,7 +15,7 @@ from coact.features.batches import read_batches
 from coact.figures import FIGURES
 from conftest import make_workspace, run_command, snakemake
 
-COLUMNS = ("main/topk-x1-s0", "main/relu-x2-s0", "main/neurons")
+COLUMNS = ("main/topk-x1-s0", "main/neurons")
 HOSTILE = "<script>alert(1)</script> {{< meta title >}} **bold** [x](http://example.org)"
 
 
@@ -70,7 +70,7 @@ def test_the_graphml_is_the_graph(tiny_study):
 
 
 def test_the_null_keeps_the_marginals(tiny_study):
-    folder = tiny_study / "results/graphs/main/relu-x2-s0"
+    folder = tiny_study / "results/graphs/main/topk-x1-s0"
     # Every token's set of size s makes s (s - 1) / 2 pairs, so pair counts sum to the same.
     observed, null = (
         read_table(folder / name)["count"].sum() for name in ("edges.parquet", "nulls/tokens-0/edges.parquet")
@@ -151,7 +151,7 @@ def test_a_damaged_shard_is_named_and_what_is_complete_stays(tiny_copy):
     shard = tiny_copy / "results/activations/main/heldout-00000.safetensors"
     shard.write_bytes(shard.read_bytes()[:-64])
     edges = hashes(tiny_copy, "results/graphs/*/*/edges.parquet")
-    done = snakemake(tiny_copy, "--forcerun", "evaluate_sae", "--", "results/saes/main/relu-x2-s0/evaluation.json")
+    done = snakemake(tiny_copy, "--forcerun", "evaluate_sae", "--", "results/saes/main/topk-x1-s0/evaluation.json")
     assert done.returncode != 0
     assert "error: results/activations/main/heldout-00000.safetensors: truncated" in done.stdout
     assert "Traceback" not in done.stdout
@@ -222,7 +222,6 @@ saes:
   topk: {{k: 16, expansion: [4], batch_tokens: 512, tokens: 131072, models: [stories]}}
   control:
     {{kind: trained, architecture: topk, k: 16, expansion: [4], batch_tokens: 512, tokens: 131072, models: [random]}}
-  relu: null
   neurons: {{models: [stories]}}
 graph: {{batches: 16}}
 """)

@@ -12,13 +12,21 @@ from coact.artefacts import open_tensors, read_table, write_tensors
 from conftest import snakemake
 
 SILENT, ALONE, PAIR = "main/topk-x1-s0", "main/relu-x2-s0", "main/neurons"
+RELU = """
+saes:
+  relu: {kind: trained, architecture: relu, l1: 2.5, expansion: [2], batch_tokens: 256, tokens: 32768, models: [main]}
+"""
 ACTIVE = {SILENT: [], ALONE: [3], PAIR: [0, 5]}  # features that are active on every token
 
 
 @pytest.fixture(scope="module")
 def degenerate_study(tiny_study, tmp_path_factory):
-    """The tiny study, gone on with features that were put in the place of those of three dictionaries."""
+    """The tiny study and one more dictionary, gone on with features that were put in the place of those of all three."""
     folder = Path(shutil.copytree(tiny_study, tmp_path_factory.mktemp("degenerate") / "study"))
+    (folder / "relu.yaml").write_text(RELU)
+    shards = [f"results/features/{ALONE}/{split}-00000.safetensors" for split in ("train", "heldout")]
+    done = snakemake(folder, "--", *shards, overlays=("relu.yaml",))
+    assert done.returncode == 0, done.stdout[-6000:]
     for column, features in ACTIVE.items():
         for path in sorted((folder / "results/features" / column).glob("*.safetensors")):
             shard = open_tensors(path)
@@ -34,7 +42,7 @@ def degenerate_study(tiny_study, tmp_path_factory):
             metadata = {"n_features": shard.metadata["n_features"]}
             path.unlink()
             write_tensors(arrays, path, stamp, metadata)
-    done = snakemake(folder, "--rerun-triggers", "mtime")
+    done = snakemake(folder, "--rerun-triggers", "mtime", overlays=("relu.yaml",))
     assert done.returncode == 0, done.stdout[-6000:]
     return folder
 
