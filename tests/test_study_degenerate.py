@@ -21,7 +21,7 @@ ACTIVE = {SILENT: [], ALONE: [3], PAIR: [0, 5]}  # features that are active on e
 
 @pytest.fixture(scope="module")
 def degenerate_study(tiny_study, tmp_path_factory):
-    """The tiny study and one more dictionary, gone on with features that were put in the place of those of all three."""
+    """The tiny study and one more dictionary, gone on with features put in the place of those of all three."""
     folder = Path(shutil.copytree(tiny_study, tmp_path_factory.mktemp("degenerate") / "study"))
     (folder / "relu.yaml").write_text(RELU)
     shards = [f"results/features/{ALONE}/{split}-00000.safetensors" for split in ("train", "heldout")]
