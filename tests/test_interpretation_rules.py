@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coact.corpus.tokens import TokenStream
@@ -91,7 +91,9 @@ def plain_predictions(train, dense, heldout, c, level):
 
 def plain_correlations(predicted, true):
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(predicted.T, true.T, strict=True)])
+        found = np.array([np.corrcoef(x, y)[0, 1] for x, y in zip(predicted.T, true.T, strict=True)])
+    # A prediction that is one number but for rounding has no correlation.
+    return np.where(np.ptp(predicted, axis=0) > 1e-12 * np.abs(predicted).max(axis=0), found, np.nan)
 
 
 def scores_of(rule, batches, stream, partners=None):
@@ -125,6 +127,7 @@ def test_what_training_text_does_not_hold_falls_back_to_the_overall_mean():
 
 
 @settings(max_examples=25, deadline=None)
+@example(300, 0.5, 1)  # of which one prediction is the same everywhere, but for rounding
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 1.0, 7.0]), st.integers(1, 3))
 def test_correlations_are_those_of_dense_predictions(seed, c, shards):
     (train, dense), (heldout, true) = make_random(seed, 12), make_random(seed + 1, 9)
