@@ -3,6 +3,7 @@
 python benchmarks/stage_times.py [folder of the study]
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -32,14 +33,15 @@ def stage_times(folder: Path) -> pd.DataFrame:
             "peak_mb": grouped["max_rss"].max().round(),
         }
     )
-    stages = "corpus models activations sae ground_truth features graph interpretation comparison figures report"
-    order = [line.split()[1].rstrip(":") for name in stages.split() for line in _rule_lines(folder, name)]
-    return found.loc[sorted(found.index, key=order.index)]
+    return found.loc[sorted(found.index, key=_rules(folder).index)]
 
 
-def _rule_lines(folder: Path, name: str) -> list[str]:
-    lines = (folder / "rules" / f"{name}.smk").read_text().splitlines()
-    return [line for line in lines if line.startswith("rule ")]
+def _rules(folder: Path) -> list[str]:
+    """All rules, as the Snakefile includes them."""
+    modules = re.findall(r'^include: "(.+)"$', (folder / "Snakefile").read_text(), re.MULTILINE)
+    return [
+        rule for module in modules for rule in re.findall(r"^rule (\w+):", (folder / module).read_text(), re.MULTILINE)
+    ]
 
 
 if __name__ == "__main__":

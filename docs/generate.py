@@ -79,12 +79,18 @@ def configuration(schema: Node) -> str:
 
 
 def _section(name: str, node: Node, schema: Node, required: bool) -> Iterator[str]:
-    """A stage: its description, its table, and a subsection for every kind of its entries."""
+    """A stage: its description, its table, and a subsection for every group of keys and every kind of its entries."""
     yield f"## {TITLES.get(name, name.capitalize())}\n"
     yield f"`{name}`{' (required)' if required else ''}: {_text(node['description'])}\n"
     if "properties" in node:
-        yield _table(_rows(node["properties"], schema, f"{name}.", node.get("required", [])))
-        for key, child in node["properties"].items():
+        groups = {key: child for key, child in node["properties"].items() if _holds_keys(child, schema)}
+        plain = {key: child for key, child in node["properties"].items() if key not in groups}
+        yield _table(_rows(plain, schema, f"{name}.", node.get("required", [])))
+        for key, child in groups.items():
+            yield f"### `{name}.{key}`\n"
+            yield f"{_text(child['description'])}\n"
+            yield _table(_rows(child["properties"], schema, f"{name}.{key}.", child.get("required", [])))
+        for key, child in plain.items():
             if "items" in child and branches(resolve(child["items"], schema), schema):
                 yield from _entries(f"{name}.{key}[]", child["items"], schema)
     else:

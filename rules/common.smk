@@ -110,10 +110,12 @@ def get_like_settings(wildcards):
     return CONFIG["models"][CONFIG["models"][wildcards.model]["like"]]
 
 
-def get_like_folder(wildcards):
-    """Files that tell the architecture of an untrained model, where it comes from a folder."""
-    like = get_like_settings(wildcards)
-    return str(Path(like["path"]) / "config.json") if like["kind"] == "local" else []
+def get_like_files(wildcards):
+    """What an untrained model is made from: the other model's files, or those that tell its architecture, if any."""
+    settings, like = CONFIG["models"][wildcards.model], get_like_settings(wildcards)
+    if settings["weights"] == "shuffled":
+        return [f"results/models/{settings['like']}/{name}" for name in MODEL_FILES]
+    return [str(Path(like["path"]) / "config.json")] if like["kind"] == "local" else []
 
 
 def get_tokenizer(wildcards):
@@ -239,6 +241,12 @@ def get_interpretation(key, *names):
     """Settings of a part of the interpretation, or some of them, with the seed."""
     settings = CONFIG["interpretation"][key]
     return {"seed": CONFIG["interpretation"]["seed"], **{name: settings[name] for name in names or settings}}
+
+
+def get_main_settings():
+    """How the features that stand for a context together are chosen."""
+    settings = CONFIG["interpretation"]["absorption"]
+    return {key: settings[key] for key in ("candidates", "least_gain", "most_features")}
 
 
 def get_shown_settings():

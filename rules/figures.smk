@@ -88,6 +88,8 @@ rule plot_meaning:
         chains=get_columns("results/interpretation/{model}/{sae}/chains.parquet"),
         chain_steps=get_columns("results/interpretation/{model}/{sae}/chain_steps.parquet"),
         chain_summaries=get_columns("results/interpretation/{model}/{sae}/chains.json"),
+        absorption=get_columns("results/interpretation/{model}/{sae}/absorption.parquet"),
+        absorption_summaries=get_columns("results/interpretation/{model}/{sae}/absorption.json"),
         maps=get_columns("results/interpretation/{model}/{sae}/map.parquet"),
         map_summaries=get_columns("results/interpretation/{model}/{sae}/map.json"),
         assigned=get_columns("results/interpretation/{model}/{sae}/assigned.parquet"),
@@ -117,7 +119,7 @@ rule plot_meaning:
         contexts=CONFIG["interpretation"]["gallery"]["contexts"],
         dpi=CONFIG["figures"]["dpi"],
     message:
-        "Plot what features mean: contexts, the map, splitting, explanations, chains"
+        "Plot what features mean: contexts, map, splitting, absorption, explanations, chains"
     script:
         "../workflow_scripts/plot_meaning.py"
 

@@ -11,7 +11,8 @@
 #        results/interpretation/{model}/{sae}/directed_edges.parquet, chains.parquet, chain_steps.parquet,
 #                                             self_loops.parquet, chains.json   features that hand over to one another
 #        results/interpretation/{model}/{sae}/map.parquet, map.json   where features lie in a plane, and what that shows
-#        results/interpretation/{model}/probes.parquet               logistic probes, one per context
+#        results/interpretation/{model}/{sae}/absorption.parquet, absorption.json   contexts that other features take over
+#        results/interpretation/{model}/probes.parquet, probes.safetensors   logistic probes, one per context
 #        results/contexts/{tokenizer}/marks.safetensors, proxies.parquet   tokens of contexts; how proxies agree with labels
 
 
@@ -119,6 +120,7 @@ rule probe_contexts:
         code=get_code("probe_contexts"),
     output:
         probes="results/interpretation/{model}/probes.parquet",
+        directions="results/interpretation/{model}/probes.safetensors",
     log:
         "logs/probe_contexts/{model}.log",
     benchmark:
@@ -135,6 +137,41 @@ rule probe_contexts:
         "Fit a probe to every context on {wildcards.model}"
     script:
         "../workflow_scripts/probe_contexts.py"
+
+
+rule measure_absorption:
+    input:
+        activations=get_described_activations,
+        train=get_train_features,
+        heldout=get_heldout_features,
+        marks=get_marks,
+        probes="results/interpretation/{model}/probes.parquet",
+        directions="results/interpretation/{model}/probes.safetensors",
+        contexts="results/interpretation/{model}/{sae}/contexts.parquet",
+        features="results/interpretation/{model}/{sae}/context_features.parquet",
+        weights="results/saes/{model}/{sae}/sae_weights.safetensors",
+        code=get_code("measure_absorption"),
+    output:
+        table="results/interpretation/{model}/{sae}/absorption.parquet",
+        summary="results/interpretation/{model}/{sae}/absorption.json",
+    log:
+        "logs/measure_absorption/{model}/{sae}.log",
+    benchmark:
+        "logs/measure_absorption/{model}/{sae}.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        main=get_main_settings(),
+        absorption=get_interpretation("absorption", "least_f1", "most_tokens", "permutations"),
+        ordinary=STUDY.ordinary_labels(),
+    message:
+        "Measure what other features absorb of contexts in {wildcards.sae} on {wildcards.model}"
+    script:
+        "../workflow_scripts/measure_absorption.py"
 
 
 rule measure_effects:
@@ -279,6 +316,7 @@ rule map_features:
 
 rule all_interpretation:
     input:
+        get_columns("results/interpretation/{model}/{sae}/absorption.json"),
         get_columns("results/interpretation/{model}/{sae}/map.json"),
         get_columns("results/interpretation/{model}/{sae}/explanations.json"),
         get_columns("results/interpretation/{model}/{sae}/chains.json"),

@@ -61,7 +61,7 @@ rule import_model:
 
 rule initialize_model:
     input:
-        like=get_like_folder,
+        like=get_like_files,
         tokenizer=get_tokenizer,
         tokens=get_train_tokens,
         code=get_code("initialize_model"),
@@ -84,7 +84,7 @@ rule initialize_model:
         like=get_like_settings,
         context_length=CONFIG["corpus"]["context_length"],
     message:
-        "Draw random weights for model {wildcards.model}"
+        "Make the weights of untrained model {wildcards.model}"
     script:
         "../workflow_scripts/initialize_model.py"
 

@@ -26,6 +26,8 @@ rule render_report:
         neighbours=get_columns("results/interpretation/{model}/{sae}/context_neighbours.parquet"),
         features=get_columns("results/interpretation/{model}/{sae}/features.parquet"),
         maps=get_columns("results/interpretation/{model}/{sae}/map.json"),
+        absorption=get_columns("results/interpretation/{model}/{sae}/absorption.parquet"),
+        absorption_summaries=get_columns("results/interpretation/{model}/{sae}/absorption.json"),
         proxies=get_models_contexts("proxies.parquet"),
         contexts="results/comparison/contexts.parquet",
         seeds="results/comparison/context_seeds.parquet",

@@ -44,9 +44,37 @@ def make_meaning(columns: Sequence[Column]) -> Meaning:
         ordinary=ORDINARY,
         gallery=make_gallery(columns[0].name),
         splitting=make_splitting([column.name for column in columns]),
+        absorption=[make_absorption() for _ in columns],
+        absorption_summaries=[make_absorption_summary(0.2 if column.control else 0.5) for column in columns],
         maps=[make_map(column) for column in columns],
         ultralow=pd.concat([make_ultralow(column) for column in columns], ignore_index=True),
     )
+
+
+def make_absorption() -> pd.DataFrame:
+    """absorption.parquet: arabic is absorbed in part by feature 7, DNA not at all, base64 is not measured."""
+    numbers = ["silent", "absorbed", "absorbed_null", "fraction", "fraction_null"]
+    rows = [
+        ("arabic", "label", 0.95, 1000, [3, 4], 0.9, 0.1, 0.05, 0.0, 0.7, 0.01, 7, 0.8),
+        ("dna", "label", 0.9, 500, [5], 0.6, 0.0, 0.0, 0.0, 0.3, 0.01, -1, np.nan),
+        ("base64", "label", 0.4, 0, [6], 0.3, *[np.nan] * len(numbers), -1, np.nan),
+    ]
+    names = ["context", "kind", "probe_f1", "tokens", "main", "main_f1", *numbers, "absorber", "absorber_share"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def make_absorption_summary(fraction: float) -> dict[str, Any]:
+    """absorption.json of two contexts of three."""
+    null = {"mean": 0.01, "low": 0.0, "high": 0.02, "p": 0.0099}
+    found = {"contexts": 3, "measured": 2, "main_features": 1.5, "silent": 0.05}
+    return found | {"absorbed": {"value": 0.025, **null}, "fraction": {"value": fraction, **null}}
+
+
+def unabsorbed() -> dict[str, Any]:
+    """absorption.json where no context is measured."""
+    nothing = dict.fromkeys(("value", "mean", "low", "high", "p"))
+    found = {"contexts": 3, "measured": 0, "main_features": None, "silent": None}
+    return found | {"absorbed": nothing, "fraction": nothing}
 
 
 def make_map(column: Column) -> dict[str, Any]:

@@ -71,6 +71,31 @@ def test_a_control_of_the_same_settings_is_a_dictionary_on_another_model():
     assert [study.features_of(model, sae) for model, sae in study.columns()] == [1024, 1024, 512]
 
 
+def test_what_was_not_learnt_is_a_control():
+    sae = {"kind": "trained", "architecture": "topk", "k": 4, "expansion": [1]}
+    config = {
+        "corpus": {"sources": [{"name": "probes", "kind": "probes", "share": 1}]},
+        "models": {
+            "main": {"kind": "trained"},
+            "shuffled": {"kind": "untrained", "like": "main", "weights": "shuffled"},
+        },
+        "activations": {},
+        "saes": {
+            "topk": sae,
+            "drawn": {**sae, "decoder": "random", "models": ["main"]},
+            "neurons": {"kind": "neurons", "models": ["main"]},
+        },
+        "graph": {},
+    }
+    found = {column.name: (column.control, column.untrained) for column in columns_of(check(complete(config)))}
+    assert found == {
+        "main/topk-x1-s0": (False, False),
+        "main/drawn-x1-s0": (True, False),
+        "main/neurons": (True, False),
+        "shuffled/topk-x1-s0": (True, True),
+    }
+
+
 def matchable(generator, features=60, pairs=300):
     keys = np.sort(generator.choice(features * features, pairs, replace=False))
     source, target = keys // features, keys % features

@@ -111,6 +111,13 @@ def test_shards_cover_the_stream_and_end_with_the_graph():
             [20_000, 100],
             "saes.topk.resample_steps has 100, but resample_window is 12,500 steps",
         ),
+        (
+            "saes.topk",
+            {"kind": "trained", "architecture": "topk", "decoder": "random", "resample_steps": [20_000]},
+            "saes.topk.resample_steps: found [20000], expected [] where decoder is random",
+        ),
+        ("saes.topk.decoder", "frozen", "saes.topk.decoder: 'frozen' is not one of"),
+        ("models.control.weights", "permuted", "models.control.weights: 'permuted' is not one of"),
         ("models.main.kind", "hubb", "models.main.kind: 'hubb' is not one of"),
         ("models.main.heads", 5, "models.main.heads: found 5, expected a divisor of d_model = 128"),
         ("models.control.like", "nobody", "models.control.like: found 'nobody', expected one of: main"),

@@ -20,8 +20,8 @@ COLUMNS = [
     Column("main", "topk-x2-s1", False, 2.0, "topk", "bpe"),
     Column("main", "topk-x2-s2", False, 2.0, "topk", "bpe"),
     Column("main", "neurons", True, None, "neurons", "bpe"),
-    Column("untrained", "relu-x2-s0", True, 2.0, "relu", "bpe"),
-    Column("untrained", "topk-x2-s0", True, 2.0, "topk", "bpe"),
+    Column("untrained", "relu-x2-s0", True, 2.0, "relu", "bpe", True),
+    Column("untrained", "topk-x2-s0", True, 2.0, "topk", "bpe", True),
 ]
 TOKENS = 240
 

@@ -29,7 +29,7 @@ def make(seed, tokens=400, width=5, shards=2, shift=3.0):
 
 def test_a_divided_context_is_found_and_one_of_chance_is_not():
     train, heldout = make(0, 1200), make(1)
-    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS).set_index("context")
+    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS)[0].set_index("context")
     assert table.loc["divided", "f1"] > 0.95
     assert table.loc["divided", "auc"] > 0.99
     assert table.loc["divided", ["precision", "sensitivity", "specificity"]].min() > 0.9
@@ -45,7 +45,7 @@ def test_measures_are_those_of_a_regression_on_standardised_activations():
     from sklearn.preprocessing import StandardScaler
 
     train, heldout = make(2), make(3)
-    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS).set_index("context")
+    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS)[0].set_index("context")
     x, x_heldout = (np.concatenate([shard.values for shard in part[0]]) for part in (train, heldout))
     keep, keep_heldout = train[1].counted, heldout[1].counted
     for place, name in enumerate(["divided", "chance"]):
@@ -62,7 +62,7 @@ def test_a_context_lacking_in_training_text_has_no_probe_and_one_lacking_in_held
     train, heldout = make(4), make(5)
     heldout[1].marks[0] = False
     heldout[1].marks[2, 1] = True
-    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS).set_index("context")
+    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS)[0].set_index("context")
     assert table.loc["none", ["tokens_train", "tokens", "fitted"]].tolist() == [0, 1, 0]
     assert table.loc["none", ["threshold", "f1_train", "f1", "f1_low", "auc"]].isna().all()
     assert table.loc["divided", ["tokens", "documents"]].tolist() == [0, 0]
@@ -73,7 +73,7 @@ def test_a_context_lacking_in_training_text_has_no_probe_and_one_lacking_in_held
 def test_a_sample_is_drawn_by_its_seed_and_the_same_bytes_come_of_it():
     train, heldout = make(6), make(7)
     tables = [
-        measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS | {"tokens": 60, "seed": seed})
+        measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS | {"tokens": 60, "seed": seed})[0]
         for seed in (0, 0, 1)
     ]
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
@@ -84,7 +84,7 @@ def test_a_sample_is_drawn_by_its_seed_and_the_same_bytes_come_of_it():
 def test_shards_may_be_longer_than_the_contexts_and_not_shorter():
     train, heldout = make(8), make(9)
     short = Memberships(heldout[1].names, heldout[1].kinds, heldout[1].marks[:, :150], heldout[1].counted[:150])
-    table = measure_probes(train[0], heldout[0], train[1], short, **SETTINGS)
+    table, _, _ = measure_probes(train[0], heldout[0], train[1], short, **SETTINGS)
     assert table.loc[0, "tokens"] == short.marks[0].sum()
     with pytest.raises(StudyError, match="activations of 200 tokens found; expected at least 400"):
         measure_probes(train[0][:1], heldout[0], train[1], heldout[1], **SETTINGS)
@@ -96,7 +96,7 @@ def test_a_constant_dimension_is_no_division_by_zero_and_a_bad_value_is_named():
     train, heldout = make(10), make(11)
     for shard in (*train[0], *heldout[0]):
         shard.values[:, 4] = 2.0
-    table = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS)
+    table, _, _ = measure_probes(train[0], heldout[0], train[1], heldout[1], **SETTINGS)
     assert np.isfinite(table.loc[:1, "threshold"]).all()
     heldout[0][1].values[3, 0] = np.nan
     with pytest.raises(ArtefactError, match="s1: activation of token 3 is not finite"):

@@ -14,7 +14,7 @@ from coact.errors import ConfigError, StudyError
 from coact.models.baselines import bigram_cross_entropy, unigram_cross_entropy
 from coact.models.bridge import activations_at, check_hook, load_bridge, make_bridge, token_losses
 from coact.models.evaluate import Targets, evaluate_model, mean_cross_entropy
-from coact.models.folder import load_model, new_gpt2, randomize, save_model
+from coact.models.folder import load_model, new_gpt2, randomize, save_model, shuffle
 from coact.models.train import context_order, schedule, train_model
 
 HOOK = "blocks.0.mlp.hook_post"
@@ -161,6 +161,19 @@ def test_a_model_comes_back_from_its_folder(model, tokenizer, contexts, tmp_path
         torch.testing.assert_close(load_bridge(tmp_path / "m")(tokens), model(tokens).logits, rtol=1e-5, atol=1e-5)
     first, second = randomize(tmp_path / "m", 1), randomize(tmp_path / "m", 2)
     assert not torch.equal(first.transformer.wte.weight, second.transformer.wte.weight)
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere(model, tokenizer, tmp_path):
+    save_model(model, tokenizer, tmp_path / "m")
+    one, again, other = (shuffle(tmp_path / "m", seed) for seed in (1, 1, 2))
+    for name, weights in model.named_parameters():
+        found = one.get_parameter(name)
+        assert torch.equal(found.flatten().sort().values, weights.flatten().sort().values)
+        assert torch.equal(found, again.get_parameter(name))
+        if weights.dim() > 1:
+            assert not torch.equal(found, weights)
+            assert not torch.equal(found, other.get_parameter(name))
+    assert one.lm_head.weight is one.transformer.wte.weight  # tied as before, not shuffled twice apart
 
 
 def test_a_folder_without_tokenizer_or_model_is_refused(model, tokenizer, tmp_path):

@@ -25,6 +25,7 @@ from synthetic_meaning import (
     make_gallery,
     make_proxies,
     make_purity,
+    unabsorbed,
     undefined_summary,
     unexplained,
     unmapped,
@@ -411,6 +412,8 @@ def lose_everything(results):
         gallery={"column": results.columns[0].name, "features": []},
         splitting=blank(found.splitting).assign(siblings=0, children=[[0] * 4] * len(found.splitting)),
         maps=[unmapped("fewer than 4 live features with a direction") for _ in found.maps],
+        absorption=[blank(table).assign(tokens=0, main=[[]] * len(table), absorber=-1) for table in found.absorption],
+        absorption_summaries=[unabsorbed() for _ in found.maps],
         ultralow=blank(found.ultralow).assign(tokens=0, features=0, in_sets=0),
     )
 
@@ -463,7 +466,7 @@ def test_a_study_of_a_control_alone_reads_well(place):
         name: [getattr(found.meaning, name)[place]]
         for name in (
             *("lens", "effects", "steering", "effect_summaries", "purity", "neighbours", "features"),
-            *("explanations", "chain_summaries", "chains", "maps"),
+            *("explanations", "chain_summaries", "chains", "maps", "absorption", "absorption_summaries"),
         )
     }
     column = found.columns[place]
@@ -496,3 +499,43 @@ def test_nothing_defined_says_so():
 def test_rows_of_no_column_are_none(results):
     assert context_rows(results, None).empty
     assert make_purity(True)["heldout"]["all_contexts"]["purity"]["frequency"]["p"] > 0.05
+
+
+# --- absorption
+
+
+def test_absorption_stands_beside_exchanges_and_controls(results):
+    texts = meaning_texts(results)
+    assert (
+        "the others' part is 50.0% for 3 SAEs on trained models, 20.0% for main/neurons and"
+        in texts["absorption_sentence"]
+    )
+    assert texts["absorption_null_sentence"] == (
+        "Tokens absorbed whole: more than exchanged features give (p < 0.05) in all 5 dictionaries. The fraction: more"
+        " than exchanged features give (p < 0.05) in all 5 dictionaries."
+    )
+    first = cells(meaning_tables(results)["_absorption.md"], "main/topk")
+    assert first[1:5] == ["2 of 3", "1.5", "5.00%", "2.50%"]
+    table = meaning_tables(results)["_absorption_contexts.md"]
+    assert "base64" not in table  # not measured
+    assert "report/explorer.html" in table or "explorer.html#" in table
+
+
+def test_the_fraction_is_followed_over_widths_of_one_recipe():
+    found = replace(made(2), columns=PLAN[:2])
+    columns = [
+        replace(column, expansion=width, recipe="a") for column, width in zip(found.columns, (1.0, 2.0), strict=True)
+    ]
+    for values, words in (((0.2, 0.6), "grows"), ((0.6, 0.2), "does not grow steadily")):
+        summaries = [
+            {**summary, "fraction": {**summary["fraction"], "value": value}}
+            for summary, value in zip(found.meaning.absorption_summaries, values, strict=True)
+        ]
+        text = meaning_texts(replace(change(found, absorption_summaries=summaries), columns=columns))
+        assert text["absorption_width_sentence"].startswith(f"On main the fraction {words} with width: 1x")
+
+
+def test_where_no_probe_finds_a_context_the_report_says_so(results):
+    found = change(results, absorption_summaries=[unabsorbed() for _ in results.columns])
+    assert meaning_texts(found)["absorption_sentence"].endswith("so absorption is not measured (0 contexts).")
+    assert cells(meaning_tables(found)["_absorption.md"], "main/topk")[1:3] == ["0 of 3", "not defined"]

@@ -83,6 +83,17 @@ def random_relu(d_in=4, d_sae=6, **settings):
 # --- whole trainings
 
 
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_a_random_decoder_stays_and_the_rest_learns(stream, name):
+    sae = ARCHITECTURES[name](12, 36, **SETTINGS[name])
+    sae.initialize(torch.zeros(12), 3)
+    rows, encoder = (weights.detach().clone() for weights in (sae.W_dec, sae.W_enc))
+    found = train_sae(sae, stream, training(decoder="random", seed=3))
+    scales = found.sae.W_dec.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(found.sae.W_dec / scales, rows / rows.norm(dim=1, keepdim=True))
+    assert torch.cosine_similarity(found.sae.W_enc.T, encoder.T).min() < 0.99
+
+
 @pytest.mark.parametrize(("name", "found_at_least"), [("topk", 22), ("relu", 20)])
 def test_known_directions_are_found(planted, stream, name, found_at_least):
     sae = ARCHITECTURES[name](12, 36, **SETTINGS[name])

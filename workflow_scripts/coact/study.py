@@ -211,6 +211,11 @@ def _check_family(study: Study, family: str) -> None:
     if "resample_steps" in study.config["saes"][family]:
         settings = study.config["saes"][family]
         check_resampling(settings["resample_steps"], settings["resample_window"], f"saes.{family}.resample_steps")
+        if settings["resample_steps"] and settings["decoder"] == "random":
+            raise ConfigError(
+                f"saes.{family}.resample_steps: found {settings['resample_steps']}, expected [] where decoder is"
+                " random, since resampling would turn its rows to the data"
+            )
     if study.config["saes"][family]["kind"] == "import":
         _check_import(study, family)
 

@@ -1,5 +1,6 @@
 """Activation shards: writing one piece by piece, and reading."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coact.artefacts import TensorWriter, open_tensors
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, StudyError
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +84,28 @@ def open_shard(path: str | Path) -> Shard:
     """
     file = open_tensors(path)
     return Shard(str(path), file["activations"], file["documents"], file.metadata["dtype"])
+
+
+def gather_rows(shards: Sequence[Shard], rows: np.ndarray, n_tokens: int = 0) -> np.ndarray:
+    """Activations of some tokens of a stream, (rows, width) float32.
+
+    Args:
+        shards: in order.
+        rows: (rows,) int64 numbers of the tokens, ascending.
+        n_tokens: tokens that the shards must have.
+    Raises:
+        StudyError: they have fewer.
+        ArtefactError: a value is not finite.
+    """
+    parts, offset = [], 0
+    for shard in shards:
+        size = len(shard.documents)
+        first, stop = np.searchsorted(rows, [offset, offset + size])
+        parts.append(shard.array(rows[first:stop] - offset))
+        offset += size
+    if offset < n_tokens:
+        raise StudyError(f"activations of {offset:,} tokens found; expected at least {n_tokens:,}, those with contexts")
+    return np.concatenate(parts)
 
 
 def open_writer(

@@ -14,12 +14,13 @@ class Column:
 
     Attributes:
         model, sae: names.
-        control: neurons as features, or a dictionary on an untrained model.
+        control: neurons as features, a dictionary on an untrained model, or one with a random decoder.
         expansion: expansion factor; None for a dictionary that has none.
         recipe: settings without expansion factor, seed and snapshots, as text; columns of one model and recipe that
             differ in nothing else can be compared across seeds or widths. Empty where nothing is known.
         tokenizer: name of the model's tokenizer; models with the same one read the same tokens. Empty where nothing is
             known.
+        untrained: the model is an untrained one.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Column:
     expansion: float | None = None
     recipe: str = ""
     tokenizer: str = ""
+    untrained: bool = False
 
     @property
     def name(self) -> str:
@@ -45,8 +47,9 @@ def _column(study: Study, model: str, sae: str) -> Column:
     expansion = settings.pop("expansion", None)
     for key in ("seed", "snapshot_steps"):  # of which the latter leaves the SAE as it is
         settings.pop(key, None)
-    control = study.config["models"][model]["kind"] == "untrained" or settings["kind"] == "neurons"
-    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model))
+    untrained = study.config["models"][model]["kind"] == "untrained"
+    control = untrained or settings["kind"] == "neurons" or settings.get("decoder") == "random"
+    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model), untrained)
 
 
 @dataclass(frozen=True)

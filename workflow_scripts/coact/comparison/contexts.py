@@ -134,10 +134,7 @@ def untrained_of(columns: Sequence[Column], place: int) -> int | None:
     others = [
         other
         for other, column in enumerate(columns)
-        if column.control
-        and column.expansion is not None
-        and column.model != own.model
-        and column.tokenizer == own.tokenizer
+        if column.untrained and column.expansion is not None and column.tokenizer == own.tokenizer
     ]
     if own.control or not others:
         return None

@@ -3,8 +3,8 @@
 Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps, nulls,
-    rarefaction, sensitivity, splitting, training
+    absorption, chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps,
+    nulls, rarefaction, sensitivity, splitting, training
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing, make_figure
 
@@ -24,6 +24,6 @@ FAMILIES = {
         "rarefied_degree",
     ),
     "dictionaries": ("sae_loss_sparsity", "frontier", "feature_density", "emergence"),
-    "meaning": ("contexts", "context_heatmap", "feature_map", "splitting", "explanations", "chains"),
+    "meaning": ("contexts", "context_heatmap", "feature_map", "splitting", "absorption", "explanations", "chains"),
 }
 FIGURES = tuple(figure for figures in FAMILIES.values() for figure in figures)

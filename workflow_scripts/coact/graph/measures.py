@@ -62,6 +62,15 @@ def read_encoder(path: str | Path) -> np.ndarray:
     return _read_tensor(path, "W_enc").T
 
 
+def read_decoder_bias(path: str | Path) -> np.ndarray:
+    """The decoder bias, (d_in,) float32, of a weights file of an SAE.
+
+    Raises:
+        ArtefactError: the file is missing or damaged.
+    """
+    return _read_tensor(path, "b_dec")
+
+
 def _read_tensor(path: str | Path, name: str) -> np.ndarray:
     try:
         with safe_open(path, "numpy") as file:

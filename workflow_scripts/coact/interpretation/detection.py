@@ -54,19 +54,21 @@ def area_under_curve(values: np.ndarray, inside: np.ndarray, positives: int, tot
     return float((active + hits * silent_outside + silent_inside * silent_outside / 2) / (positives * negatives))
 
 
-def best_threshold(scores: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
+def best_threshold(scores: np.ndarray, inside: np.ndarray, positives: int | None = None) -> tuple[float, float]:
     """The threshold with the largest F1, the highest among equal ones, and that F1; NaN and 0 without positives.
 
     Args:
         scores: (tokens,).
         inside: (tokens,) bool.
+        positives: tokens of the context, those without a score too, which are below every threshold; None: those
+            inside.
     """
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(inside[order])
     if not len(hits) or not hits[-1]:
         return np.nan, 0.0
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # of tokens with equal scores
-    f1 = 2 * hits[last] / (hits[-1] + last + 1)
+    f1 = 2 * hits[last] / ((hits[-1] if positives is None else positives) + last + 1)
     place = int(np.argmax(f1))
     return float(ordered[last[place]]), float(f1[place])
 

@@ -11,18 +11,51 @@ among them; it is measured on held-out tokens, by the measures of `coact.interpr
 
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from coact.activations.shards import Shard
+from coact.activations.shards import Shard, gather_rows
+from coact.artefacts import open_tensors, read_table, write_tensors
 from coact.errors import StudyError
 from coact.interpretation.detection import RATES, area_under_curve, best_threshold, by_document, f1_intervals, rates
 from coact.interpretation.memberships import Memberships
 from coact.progress import Progress
 
 CHUNK_ROWS = 8192
+
+
+class ProbeDirections(NamedTuple):
+    """Fitted probes, in the order of the contexts.
+
+    Attributes:
+        weights: (width, contexts) float32, for activations as they are; 0 where there is no probe.
+        biases: (contexts,) float32.
+        thresholds, f1: (contexts,) float64, of the log odds, and on held-out tokens; NaN where there is none.
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray
+    thresholds: np.ndarray
+    f1: np.ndarray
+
+
+def save_directions(weights: np.ndarray, biases: np.ndarray, path: str | Path, stamp: dict[str, Any]) -> None:
+    """Write the probes' weights and biases as safetensors."""
+    write_tensors({"weights": weights, "biases": biases}, path, stamp)
+
+
+def open_directions(path: str | Path, table: str | Path) -> ProbeDirections:
+    """The probes from a file of `save_directions` and the table of `measure_probes`.
+
+    Raises:
+        ArtefactError: a file is missing or altered.
+    """
+    file, found = open_tensors(path), read_table(table, ["threshold", "f1"])
+    return ProbeDirections(*(np.array(file[name]) for name in ("weights", "biases")), *found.to_numpy().T)
 
 
 def measure_probes(
@@ -36,7 +69,7 @@ def measure_probes(
     iterations: int,
     samples: int,
     seed: int,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Fit a probe to every context and measure it on held-out tokens.
 
     Special positions are left out. Memory: the sample, `tokens` x width float32, and scores of all tokens.
@@ -51,10 +84,11 @@ def measure_probes(
         seed: of the drawn tokens and of the samples.
 
     Returns:
-        A row per context: context, kind (text), tokens_train, tokens, documents (int64, of the context), fitted (int64
-        tokens of the context in the sample; 0 where there is no probe, since the sample has none, or nothing else),
-        threshold (of the log odds), f1_train, precision, sensitivity, specificity, f1, f1_low, f1_high and auc,
-        float64, NaN where there is no probe, and the last seven where the context has no held-out tokens.
+        Weights and biases as `ProbeDirections` has them, after a table with a row per context: context, kind (text),
+        tokens_train, tokens, documents (int64, of the context), fitted (int64 tokens of the context in the sample; 0
+        where there is no probe, since the sample has none, or nothing else), threshold (of the log odds), f1_train,
+        precision, sensitivity, specificity, f1, f1_low, f1_high and auc, float64, NaN where there is no probe, and the
+        last seven where the context has no held-out tokens.
 
     Raises:
         StudyError: the contexts of the splits differ, or the shards have fewer tokens than the contexts.
@@ -63,7 +97,7 @@ def measure_probes(
     if train_contexts.names != heldout_contexts.names:
         raise StudyError("contexts of the training and the held-out split differ; expected the same list")
     drawn = _draw(train_contexts.counted, tokens, seed)
-    x = _read(train, drawn, len(train_contexts.counted))
+    x = gather_rows(train, drawn, len(train_contexts.counted))
     marks = train_contexts.marks[:, drawn]
     with threadpool_limits(limits=1):  # sums over threads are added up in the order in which these finish
         weights, biases, fitted = _fit(x, marks, penalty, iterations)
@@ -73,7 +107,7 @@ def measure_probes(
     low, high = _intervals(scores, table, heldout, heldout_contexts, samples, seed)
     table.insert(table.columns.get_loc("f1") + 1, "f1_low", low)
     table.insert(table.columns.get_loc("f1") + 2, "f1_high", high)
-    return table
+    return table, weights, biases
 
 
 def _draw(counted: np.ndarray, tokens: int, seed: int) -> np.ndarray:
@@ -82,19 +116,6 @@ def _draw(counted: np.ndarray, tokens: int, seed: int) -> np.ndarray:
     if len(rows) > tokens:
         rows = np.sort(np.random.default_rng(seed).choice(rows, tokens, replace=False))
     return rows
-
-
-def _read(shards: Sequence[Shard], rows: np.ndarray, n_tokens: int) -> np.ndarray:
-    """Activations of some tokens, ascending, (rows, width) float32."""
-    parts, offset = [], 0
-    for shard in shards:
-        size = len(shard.documents)
-        first, stop = np.searchsorted(rows, [offset, offset + size])
-        parts.append(shard.array(rows[first:stop] - offset))
-        offset += size
-    if offset < n_tokens:
-        raise StudyError(f"activations of {offset:,} tokens found; expected at least {n_tokens:,}, those with contexts")
-    return np.concatenate(parts)
 
 
 def _fit(

@@ -90,6 +90,21 @@ def randomize(folder: str | Path, seed: int) -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
+@torch.no_grad()
+def shuffle(folder: str | Path, seed: int) -> PreTrainedModel:
+    """The model in `folder` with the entries of every weight tensor in random order, tied tensors alike.
+
+    Raises:
+        ConfigError: the folder holds no causal language model.
+    """
+    model = load_model(folder)
+    generator = torch.Generator().manual_seed(seed)
+    for weights in model.parameters():
+        order = torch.randperm(weights.numel(), generator=generator)
+        weights.copy_(weights.flatten()[order].view_as(weights))
+    return model
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return re.sub(r"\s+", " ", text[0]) if text else type(error).__name__

@@ -6,6 +6,7 @@ from coact.comparison.columns import Column
 from coact.comparison.splitting import WIDTH, widths_of
 from coact.comparison.wording import NOT_DEFINED, count, listed, number, percent, plural, sentence, spread
 from coact.interpretation.detection import LEAST_DOCUMENTS
+from coact.report.absorption import absorption_tables, absorption_texts
 from coact.report.contexts import (
     NEAR,
     NONE_LOOKED_FOR,
@@ -39,6 +40,7 @@ def meaning_tables(results: Results) -> dict[str, str]:
         **explanation_tables(results),
         **effect_tables(results),
         **splitting_tables(results),
+        **absorption_tables(results),
         **gallery_tables(results),
     }
 
@@ -53,6 +55,7 @@ def meaning_texts(results: Results) -> dict[str, str]:
         **explanation_texts(results),
         **effect_texts(results),
         **splitting_texts(results),
+        **absorption_texts(results),
         "neurons_win_sentence": neurons_win_sentence(results),
         "probes_win_sentence": probes_win_sentence(results),
         "wider_sentence": wider_sentence(results),

@@ -31,6 +31,7 @@ class Meaning:
         ordinary: labels that are the ordinary text of the corpus.
         gallery: gallery.json: column, and features, each with feature, reason, quantile and card.
         splitting: comparison/splitting.parquet, a row per pair of widths.
+        absorption, absorption_summaries: absorption.parquet and absorption.json of each column.
         maps: map.json of each column.
         ultralow: comparison/ultralow.parquet, a row per column and group.
     """
@@ -51,6 +52,8 @@ class Meaning:
     ordinary: Sequence[str]
     gallery: dict[str, Any]
     splitting: pd.DataFrame
+    absorption: Sequence[pd.DataFrame]
+    absorption_summaries: Sequence[dict[str, Any]]
     maps: Sequence[dict[str, Any]]
     ultralow: pd.DataFrame
 
@@ -62,8 +65,8 @@ def read_meaning(paths: Mapping[str, Any], study: Study) -> Meaning:
         paths: name of an attribute -> its file or files, in the order of the columns, or of the models for the proxies.
         study: the checked configuration.
     """
-    columns = ("lens", "effects", "steering", "neighbours", "features", "chains")
-    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries", "maps")
+    columns = ("lens", "effects", "steering", "neighbours", "features", "chains", "absorption")
+    summaries = ("effect_summaries", "purity", "explanations", "chain_summaries", "maps", "absorption_summaries")
     return Meaning(
         **{name: [read_table(path) for path in paths[name]] for name in columns},
         **{name: [read_json(path) for path in paths[name]] for name in summaries},

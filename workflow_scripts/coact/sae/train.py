@@ -56,6 +56,7 @@ class Training:
     seed: int
     normalize_inputs: bool = True
     center: str = "mean"
+    decoder: str = "trained"
     dtype: str = "float32"
     gradient_clip: float | None = None
     resample_steps: tuple[int, ...] = ()
@@ -191,6 +192,8 @@ class _Run:
         found = backward(
             self.sae, batch, dead, ramp(self.done, self.steps, settings.sparsity_warmup_share), settings.dtype
         )
+        if settings.decoder == "random":
+            self.sae.W_dec.grad = None
         self.done += 1
         norm, factor = clip(self.sae, settings.gradient_clip)
         self.optimizer.step(self.rate, factor)
