@@ -81,6 +81,7 @@ rule plot_meaning:
         contexts="results/comparison/contexts.parquet",
         descendants="results/comparison/descendants.parquet",
         splitting="results/comparison/splitting.parquet",
+        matches="results/comparison/best_matches.parquet",
         best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
         features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
         explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
@@ -119,7 +120,7 @@ rule plot_meaning:
         contexts=CONFIG["interpretation"]["gallery"]["contexts"],
         dpi=CONFIG["figures"]["dpi"],
     message:
-        "Plot what features mean: contexts, map, splitting, absorption, explanations, chains"
+        "Plot what features mean: contexts, map, splitting, absorption, universality, chains"
     script:
         "../workflow_scripts/plot_meaning.py"
 

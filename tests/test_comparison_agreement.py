@@ -1,15 +1,18 @@
 """What sentences say of pairs of dictionaries."""
 
 import numpy as np
+import pytest
 
 from coact.comparison.agreement import (
     compared_sentence,
+    kind_of_pair,
     matched_conclusion,
     matched_detail,
     universality_conclusion,
     universality_sentence,
 )
 from coact.comparison.columns import Column
+from coact.comparison.wording import number
 from synthetic_pairs import make_best, make_pairs
 
 COLUMNS = [
@@ -17,7 +20,7 @@ COLUMNS = [
     Column("main", "a-x2-s1", False, 2.0, "topk", "corpus"),
     Column("main", "a-x4-s0", False, 4.0, "topk", "corpus"),
     Column("main", "neurons", True, None, "neurons", "corpus"),
-    Column("untrained", "a-x2-s0", True, 2.0, "topk", "corpus"),
+    Column("untrained", "a-x2-s0", True, 2.0, "topk", "corpus", True),
 ]
 
 
@@ -45,7 +48,7 @@ def test_without_two_seeds_nothing_is_claimed():
 
 def test_universality_is_told_by_what_differs():
     text = universality_sentence(COLUMNS, make_best(COLUMNS))
-    assert "is 0.720 (another seed), 0.610 (another width), 0.130 (another model) and 0.460 (the neurons);" in text
+    assert "is 0.720 (another seed), 0.610 (another width), 0.460 (the neurons) and 0.130 (an untrained model);" in text
     assert text.endswith("it is 0.720 between seeds, and 0.0500 with the entries of rows in a random order.")
     assert "is not defined" in universality_sentence(COLUMNS, make_best(COLUMNS).iloc[:0])
 
@@ -57,20 +60,54 @@ def test_features_among_neurons_are_not_neurons_among_features():
     assert "0.990" not in universality_sentence(COLUMNS, best)
 
 
+def on(model, sae="a-x2-s0", untrained=False):
+    expansion = None if sae == "neurons" else 2.0
+    return Column(model, sae, untrained or expansion is None, expansion, sae, "corpus", untrained)
+
+
 def test_neurons_of_two_models_are_told_apart_from_dictionaries():
-    columns = [Column(model, "neurons", True, None, "neurons", "corpus") for model in ("one", "other")]
+    columns = [on("one", "neurons"), on("other", "neurons")]
     best = make_best(columns).assign(differ="model", matching="activations")
     text = universality_sentence(columns, best)
-    assert "is 0.720 (neurons of two models);" in text
-    assert universality_conclusion(columns, best).startswith("The study has no two seeds")
+    assert "is 0.720 (neurons of two trained models);" in text
+    assert universality_conclusion(columns, best).startswith("The study has neither like dictionaries on two trained")
+    columns[1] = on("other", "neurons", untrained=True)
+    assert "(neurons, of an untrained model);" in universality_sentence(columns, best)
 
 
-def test_seeds_are_held_against_another_model():
+@pytest.mark.parametrize(
+    ("features", "neurons", "words"),
+    [
+        (0.7, 0.4, "features are more universal than neurons"),
+        (0.3, 0.5, "features are less universal than neurons"),
+        (0.5, 0.5, "neither are clearly more universal"),
+    ],
+)
+def test_features_of_two_trained_models_stand_beside_their_neurons(features, neurons, words):
+    columns = [on("main"), on("twin"), on("none", untrained=True), on("main", "neurons"), on("twin", "neurons")]
+    names = [column.name for column in columns]
+    rows = [(0, 1, features), (1, 0, features), (0, 2, 0.01), (2, 0, 0.01), (3, 4, neurons), (4, 3, neurons)]
+    best = (
+        make_best(columns).iloc[[0] * len(rows)].reset_index(drop=True).assign(differ="model", matching="activations")
+    )
+    for column, place in (("a", 0), ("b", 1)):
+        best[column] = [names[row[place]] for row in rows]
+    best["median"] = [row[2] for row in rows]
+    text = universality_conclusion(columns, best)
+    assert text.startswith("Between two trained models the median feature correlates with its best counterpart at")
+    assert text.endswith(f", the median neuron at {number(neurons)}: {words}.")
+    assert universality_conclusion(columns, best[best["a"] != "main/neurons"].iloc[:2]).endswith(f"{number(features)}.")
+    kinds = [kind_of_pair({column.name: column for column in columns}, *row) for row in
+             best[["a", "b", "differ"]].itertuples(index=False)]  # fmt: skip
+    assert kinds == ["model", "model", "untrained", "untrained", "both", "both"]
+
+
+def test_seeds_are_held_against_an_untrained_model():
     more = universality_conclusion(COLUMNS, make_best(COLUMNS))
-    assert "at 0.720, in one on another model at 0.130: two seeds share more than" in more
+    assert "at 0.720, in one on an untrained model at 0.130: two seeds share more than the text" in more
     same = make_best(COLUMNS, {"seed": 0.5, "width": 0.5, "neurons": 0.4, "model": 0.6})
     assert "two seeds do not clearly share more" in universality_conclusion(COLUMNS, same)
-    assert universality_conclusion(COLUMNS, same[same["differ"] != "model"]).startswith("The study has no two seeds")
+    assert universality_conclusion(COLUMNS, same[same["differ"] != "model"]).startswith("The study has neither")
 
 
 def test_pairs_that_are_left_out_are_counted():

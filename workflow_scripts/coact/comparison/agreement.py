@@ -1,6 +1,6 @@
 """What the comparison of dictionaries says, in sentences: of graphs on matched features, and of single features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -9,12 +9,14 @@ from coact.comparison.wording import NOT_DEFINED, count, listed, percent, plural
 
 MATCHED_BY = {"decoder": "by decoder rows", "activations": "by activations"}
 OTHERS = {
+    "model": "another trained model",
+    "both": "neurons of two trained models",
     "seed": "another seed",
     "width": "another width",
     "recipe": "another recipe",
-    "model": "another model",
     "neurons": "the neurons",
-    "both": "neurons of two models",
+    "untrained": "an untrained model",
+    "both_untrained": "neurons, of an untrained model",
 }
 
 
@@ -67,25 +69,46 @@ def _seeds(pairs: pd.DataFrame, measure: str) -> dict[str, pd.DataFrame]:
 
 
 def universality_conclusion(columns: Sequence[Column], best: pd.DataFrame) -> str:
-    """Whether dictionaries of two seeds have more features in common than dictionaries on two models.
+    """Whether features are found again in another trained model, beside neurons; whether seeds share more than text.
 
     Args:
         columns: of the study.
         best: of comparison/best_matches.parquet.
     """
     medians = _medians(columns, best, "activations")
-    if not {"seed", "model"} <= set(medians):
-        return "The study has no two seeds on one model beside a like dictionary on another model to hold them against."
-    seeds, models = medians["seed"], medians["model"]
+    parts = []
+    if "model" in medians:
+        parts.append(_of_models(medians))
+    if {"seed", "untrained"} <= set(medians):
+        parts.append(_of_seeds(medians["seed"], medians["untrained"]))
+    return " ".join(parts) or (
+        "The study has neither like dictionaries on two trained models nor two seeds on one model beside a like"
+        " dictionary on an untrained model to hold them against."
+    )
+
+
+def _of_models(medians: dict[str, list[float]]) -> str:
+    """Features of two trained models, and their neurons if there are such."""
+    features, neurons = medians["model"], medians.get("both")
+    text = f"Between two trained models the median feature correlates with its best counterpart at {spread(features)}"
+    if not neurons:
+        return f"{text}."
+    text += f", the median neuron at {spread(neurons)}"
+    if min(features) > max(neurons):
+        return f"{text}: features are more universal than neurons."
+    if max(features) < min(neurons):
+        return f"{text}: features are less universal than neurons."
+    return f"{text}: neither are clearly more universal."
+
+
+def _of_seeds(seeds: list[float], untrained: list[float]) -> str:
     text = (
         "The median feature correlates with its best counterpart in a dictionary of another seed at"
-        f" {spread(seeds)}, in one on another model at {spread(models)}"
+        f" {spread(seeds)}, in one on an untrained model at {spread(untrained)}"
     )
-    if min(seeds) > max(models):
-        return f"{text}: two seeds share more than dictionaries on two models do, which have the text in common."
-    return (
-        f"{text}: two seeds do not clearly share more than dictionaries on two models, which have the text in common."
-    )
+    if min(seeds) > max(untrained):
+        return f"{text}: two seeds share more than the text that both have read."
+    return f"{text}: two seeds do not clearly share more than the text that both have read."
 
 
 def universality_sentence(columns: Sequence[Column], best: pd.DataFrame) -> str:
@@ -109,20 +132,35 @@ def universality_sentence(columns: Sequence[Column], best: pd.DataFrame) -> str:
     )
 
 
-def _medians(columns: Sequence[Column], best: pd.DataFrame, matching: str) -> dict[str, list[float]]:
-    """What dictionaries differ in -> the defined medians, one per pair and direction.
+def kind_of_pair(columns: Mapping[str, Column], one: str, other: str, differ: str) -> str:
+    """What two dictionaries differ in, as a key of `OTHERS`.
 
-    "neurons" has the features of trained dictionaries, each with its best neuron; "both" the neurons of two models.
+    Args:
+        columns: by their names; a dictionary that is not among them counts as trained.
     """
-    trained = {column.name: column.expansion is not None for column in columns}
+    if differ != "model":
+        return differ
+    known = [columns[name] for name in (one, other) if name in columns]
+    untrained = any(column.untrained for column in known)
+    if len(known) == 2 and all(column.expansion is None for column in known):
+        return "both_untrained" if untrained else "both"
+    return "untrained" if untrained else "model"
+
+
+def _medians(columns: Sequence[Column], best: pd.DataFrame, matching: str) -> dict[str, list[float]]:
+    """Key of `OTHERS`, in its order -> the defined medians, one per pair and direction.
+
+    "neurons" has the features of trained dictionaries, each with its best neuron; "untrained" those on trained models.
+    """
+    named = {column.name: column for column in columns}
     rows = best[(best["matching"] == matching) & best["median"].notna()]
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {key: [] for key in OTHERS}
     for one, other, differ, median in rows[["a", "b", "differ", "median"]].itertuples(index=False):
-        if differ == "neurons" and not trained.get(one, True):
-            continue
-        key = "both" if differ == "model" and not trained.get(one, True) and not trained.get(other, True) else differ
-        found.setdefault(key, []).append(median)
-    return found
+        of_neurons = differ == "neurons" and one in named and named[one].expansion is None
+        kind = kind_of_pair(named, one, other, differ)
+        if not of_neurons and not (kind == "untrained" and one in named and named[one].untrained):
+            found[kind].append(median)
+    return {key: values for key, values in found.items() if values}
 
 
 def compared_sentence(columns: Sequence[Column], pairs: pd.DataFrame, most_pairs: int) -> str:

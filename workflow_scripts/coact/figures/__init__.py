@@ -4,7 +4,7 @@ Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summ
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
     absorption, chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps,
-    nulls, rarefaction, sensitivity, splitting, training
+    nulls, rarefaction, sensitivity, splitting, training, universality
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing, make_figure
 
@@ -24,6 +24,15 @@ FAMILIES = {
         "rarefied_degree",
     ),
     "dictionaries": ("sae_loss_sparsity", "frontier", "feature_density", "emergence"),
-    "meaning": ("contexts", "context_heatmap", "feature_map", "splitting", "absorption", "explanations", "chains"),
+    "meaning": (
+        "contexts",
+        "context_heatmap",
+        "feature_map",
+        "splitting",
+        "absorption",
+        "universality",
+        "explanations",
+        "chains",
+    ),
 }
 FIGURES = tuple(figure for figures in FAMILIES.values() for figure in figures)

@@ -98,12 +98,12 @@ def _legend(figure: Figure, used: Sequence[Look]) -> None:
 def _caption(
     columns: Sequence[Column], tables: Sequence[pd.DataFrame], summaries: Sequence[dict[str, Any]]
 ) -> dict[str, str]:
-    measured = [summary["measured"] for summary in summaries]
-    if not any(measured):
+    measured = [summary["measured"] for summary in summaries if summary["measured"]]
+    if not measured:
         return words(NOTHING, "Contexts need a probe that finds them on held-out text.", "No data.")
-    tokens = spread((table.loc[table["tokens"] > 0, "tokens"].sum() for table in tables), count)
+    tokens = spread((total for table in tables if (total := table["tokens"].sum())), count)
     details = (
-        f"n = {spread(measured, count)} contexts per dictionary, {tokens} tokens in all. Main features stand for a"
+        f"n = {spread(measured, count)} contexts per dictionary measured, {tokens} tokens of them. Main features stand for a"
         " context together, chosen on training tokens. A token is absorbed whole where they are silent and one other"
         " feature carries at least 40% of its activation along the probe; the absorbed fraction, by token, is the share"
         " of up to three other features in what they and the main ones carry. In the null, decoder rows of other"

@@ -97,10 +97,10 @@ def absorption_sentence(results: Results) -> str:
     if not any(summary["measured"] for summary in results.meaning.absorption_summaries):
         return "No context has a linear probe that finds it well enough, so absorption is not measured (0 contexts)."
     return (
-        "The main features of a context are silent on"
-        f" {beside_controls(results.columns, _values(results, 'silent'), percent)} of the tokens that its probe finds;"
-        f" {beside_controls(results.columns, _values(results, 'absorbed'), percent)} are absorbed whole. Of what main"
-        " and other features carry of a context, the others' part is"
+        "Of the tokens that a context's probe finds, the share on which its main features are silent is"
+        f" {beside_controls(results.columns, _values(results, 'silent'), percent)}; the share absorbed whole is"
+        f" {beside_controls(results.columns, _values(results, 'absorbed'), percent)}. Of what main and other features"
+        " carry of a context, the others' part is"
         f" {beside_controls(results.columns, _values(results, 'fraction'), percent)}."
     )
 
