@@ -3,7 +3,6 @@
 import pandas as pd
 
 from coact.comparison.agreement import OTHERS
-from coact.comparison.columns import Column
 from coact.figures.save import save_drawing
 from coact.figures.universality import DATA, MOST_ROWS, NOTHING, universality
 from synthetic_pairs import make_best

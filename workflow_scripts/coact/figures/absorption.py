@@ -103,10 +103,10 @@ def _caption(
         return words(NOTHING, "Contexts need a probe that finds them on held-out text.", "No data.")
     tokens = spread((total for table in tables if (total := table["tokens"].sum())), count)
     details = (
-        f"n = {spread(measured, count)} contexts per dictionary measured, {tokens} tokens of them. Main features stand for a"
-        " context together, chosen on training tokens. A token is absorbed whole where they are silent and one other"
-        " feature carries at least 40% of its activation along the probe; the absorbed fraction, by token, is the share"
-        " of up to three other features in what they and the main ones carry. In the null, decoder rows of other"
+        f"n = {spread(measured, count)} contexts per dictionary measured, {tokens} tokens of them. Main features stand"
+        " for a context together, chosen on training tokens. A token is absorbed whole where they are silent and one"
+        " other feature carries at least 40% of its activation along the probe; the absorbed fraction, by token, is the"
+        " share of up to three other features in what they and the main ones carry. In the null, decoder rows of other"
         " features are exchanged among those that fire about equally often."
     )
     alt = (

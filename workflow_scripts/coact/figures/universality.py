@@ -55,6 +55,7 @@ def universality(columns: Sequence[Column], best: pd.DataFrame) -> Drawing:
         panel.set_yticks(list(ticks), list(ticks.values()), fontsize=SMALL_POINTS)
         panel.set_ylim(place - 0.4, -0.7)
         _set_axis(panel, data)
+        figure.supxlabel("Largest correlation of a feature with one of the other dictionary (Pearson's r)")
         _legend(figure, [found[name] for name in dict.fromkeys(shown["a"])])
     return Drawing(figure, data, _caption(columns, best, data, shown))
 
@@ -91,7 +92,6 @@ def _set_axis(panel: Axes, data: pd.DataFrame) -> None:
     panel.set_xlim(lowest - 0.01, 1)
     if lowest < 0:
         panel.axvline(0, color=MUTED, linewidth=0.6, zorder=1)
-    panel.set_xlabel("Largest correlation of a feature with one of the other dictionary (Pearson's r, held-out tokens)")
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
 
