@@ -20,7 +20,7 @@ COLUMNS = [
     Column("main", "a-x2-s1", False, 2.0, "topk", "corpus"),
     Column("main", "a-x4-s0", False, 4.0, "topk", "corpus"),
     Column("main", "neurons", True, None, "neurons", "corpus"),
-    Column("untrained", "a-x2-s0", True, 2.0, "topk", "corpus", True),
+    Column("untrained", "a-x2-s0", True, 2.0, "topk", "corpus", "initial"),
 ]
 
 
@@ -60,9 +60,9 @@ def test_features_among_neurons_are_not_neurons_among_features():
     assert "0.990" not in universality_sentence(COLUMNS, best)
 
 
-def on(model, sae="a-x2-s0", untrained=False):
+def on(model, sae="a-x2-s0", weights="trained"):
     expansion = None if sae == "neurons" else 2.0
-    return Column(model, sae, untrained or expansion is None, expansion, sae, "corpus", untrained)
+    return Column(model, sae, weights != "trained" or expansion is None, expansion, sae, "corpus", weights)
 
 
 def test_neurons_of_two_models_are_told_apart_from_dictionaries():
@@ -71,7 +71,7 @@ def test_neurons_of_two_models_are_told_apart_from_dictionaries():
     text = universality_sentence(columns, best)
     assert "is 0.720 (neurons of two trained models);" in text
     assert universality_conclusion(columns, best).startswith("The study has neither like dictionaries on two trained")
-    columns[1] = on("other", "neurons", untrained=True)
+    columns[1] = on("other", "neurons", weights="initial")
     assert "(neurons, of an untrained model);" in universality_sentence(columns, best)
 
 
@@ -84,7 +84,7 @@ def test_neurons_of_two_models_are_told_apart_from_dictionaries():
     ],
 )
 def test_features_of_two_trained_models_stand_beside_their_neurons(features, neurons, words):
-    columns = [on("main"), on("twin"), on("none", untrained=True), on("main", "neurons"), on("twin", "neurons")]
+    columns = [on("main"), on("twin"), on("none", weights="initial"), on("main", "neurons"), on("twin", "neurons")]
     names = [column.name for column in columns]
     rows = [(0, 1, features), (1, 0, features), (0, 2, 0.01), (2, 0, 0.01), (3, 4, neurons), (4, 3, neurons)]
     best = (

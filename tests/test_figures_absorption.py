@@ -12,7 +12,7 @@ from synthetic_meaning import make_absorption, make_absorption_summary, unabsorb
 COLUMNS = [
     Column("main", "a-x1-s0", False, 1.0, "a"),
     Column("main", "neurons", True, None, "n"),
-    Column("untrained", "a-x1-s0", True, 1.0, "a", untrained=True),
+    Column("untrained", "a-x1-s0", True, 1.0, "a", weights="initial"),
 ]
 
 

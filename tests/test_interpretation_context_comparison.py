@@ -6,7 +6,7 @@ import pytest
 
 from coact.artefacts import write_tensors
 from coact.comparison.columns import Column
-from coact.comparison.contexts import Found, compare_contexts, representative
+from coact.comparison.contexts import Found, compare_contexts, representative, untrained_of
 from coact.figures.contexts import context_heatmap, contexts
 from coact.figures.save import save_drawing
 from coact.interpretation.activity import Tokens
@@ -20,8 +20,8 @@ COLUMNS = [
     Column("main", "topk-x2-s1", False, 2.0, "topk", "bpe"),
     Column("main", "topk-x2-s2", False, 2.0, "topk", "bpe"),
     Column("main", "neurons", True, None, "neurons", "bpe"),
-    Column("untrained", "relu-x2-s0", True, 2.0, "relu", "bpe", True),
-    Column("untrained", "topk-x2-s0", True, 2.0, "topk", "bpe", True),
+    Column("untrained", "relu-x2-s0", True, 2.0, "relu", "bpe", "initial"),
+    Column("untrained", "topk-x2-s0", True, 2.0, "topk", "bpe", "initial"),
 ]
 TOKENS = 240
 
@@ -139,6 +139,14 @@ def test_controls_stand_beside_a_column_and_the_untrained_one_is_of_its_own_reci
     assert found["untrained_f1"] < found["f1"]
     assert row(compared.table, 3)["untrained_sae"] == ""
     assert np.isnan(row(compared.table, 4)["probe_f1"])
+
+
+def test_of_untrained_models_the_one_with_initial_weights_comes_first():
+    shuffled = Column("shuffled", "topk-x2-s0", True, 2.0, "topk", "bpe", "shuffled")
+    assert untrained_of([COLUMNS[0], shuffled, COLUMNS[5]], 0) == 2
+    assert untrained_of([COLUMNS[0], shuffled], 0) == 1
+    assert untrained_of([COLUMNS[0], COLUMNS[4], shuffled], 0) == 2  # its own recipe, though shuffled
+    assert untrained_of([shuffled, COLUMNS[5]], 0) is None
 
 
 def test_a_context_without_tokens_has_a_row_without_numbers(compared):

@@ -12,7 +12,7 @@ from coact.spelling import show_token
 
 SAE = Column("main", "topk", False, 2.0, "a")
 NEURONS = Column("main", "neurons", True, None, "n")
-CONTROL = Column("untrained", "topk", True, 2.0, "a", untrained=True)
+CONTROL = Column("untrained", "topk", True, 2.0, "a", weights="initial")
 HOSTILE = [
     "<script>alert(1)</script>",
     "$x^2$",

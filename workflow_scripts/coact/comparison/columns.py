@@ -7,6 +7,8 @@ from itertools import combinations
 from coact.provenance import canonical_json
 from coact.study import Study
 
+TRAINED, INITIAL = "trained", "initial"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -20,7 +22,7 @@ class Column:
             differ in nothing else can be compared across seeds or widths. Empty where nothing is known.
         tokenizer: name of the model's tokenizer; models with the same one read the same tokens. Empty where nothing is
             known.
-        untrained: the model is an untrained one.
+        weights: of the model: trained, or those of an untrained one, initial or shuffled.
     """
 
     model: str
@@ -29,7 +31,12 @@ class Column:
     expansion: float | None = None
     recipe: str = ""
     tokenizer: str = ""
-    untrained: bool = False
+    weights: str = TRAINED
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the model is an untrained one."""
+        return self.weights != TRAINED
 
     @property
     def name(self) -> str:
@@ -47,9 +54,9 @@ def _column(study: Study, model: str, sae: str) -> Column:
     expansion = settings.pop("expansion", None)
     for key in ("seed", "snapshot_steps"):  # of which the latter leaves the SAE as it is
         settings.pop(key, None)
-    untrained = study.config["models"][model]["kind"] == "untrained"
-    control = untrained or settings["kind"] == "neurons" or settings.get("decoder") == "random"
-    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model), untrained)
+    weights = study.config["models"][model].get("weights", TRAINED)
+    control = weights != TRAINED or settings["kind"] == "neurons" or settings.get("decoder") == "random"
+    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model), weights)
 
 
 @dataclass(frozen=True)

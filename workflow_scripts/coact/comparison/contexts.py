@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from coact.comparison.columns import Column, comparable
+from coact.comparison.columns import INITIAL, Column, comparable
 from coact.comparison.matching import activation_correlation
 from coact.features.batches import SparseBatch, read_shards
 from coact.interpretation.activity import Tokens, narrow
@@ -138,9 +138,11 @@ def untrained_of(columns: Sequence[Column], place: int) -> int | None:
     ]
     if own.control or not others:
         return None
-    return max(
-        others, key=lambda other: (columns[other].recipe == own.recipe, columns[other].expansion == own.expansion)
-    )
+    return max(others, key=lambda other: _likeness(columns[other], own))
+
+
+def _likeness(column: Column, own: Column) -> tuple[bool, bool, bool]:
+    return column.recipe == own.recipe, column.expansion == own.expansion, column.weights == INITIAL
 
 
 def _decoder_peaks(features: pd.Series, decoder: np.ndarray) -> np.ndarray:
