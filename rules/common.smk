@@ -17,6 +17,7 @@ from coact.dependencies import modules_of
 from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FAMILIES, FIGURES
+from coact.imported import files_of
 from coact.models import MODEL_FILES
 from coact.sae.memory import training_memory
 from coact.sae.truth.settings import TruthSettings
@@ -312,9 +313,8 @@ def get_pictures(ending):
 
 
 def get_sae_source(wildcards):
-    """Files of the folder that an SAE is imported from."""
-    folder = Path(STUDY.sae_settings(wildcards.sae)["path"])
-    return sorted(str(path) for path in folder.iterdir() if path.suffix in {".json", ".safetensors"})
+    """The files that an SAE is imported from."""
+    return [str(path) for path in files_of(STUDY.sae_settings(wildcards.sae))]
 
 
 def get_training_memory(wildcards):

@@ -17,9 +17,9 @@ from coact.artefacts import read_table
 from coact.comparison.columns import columns_of, comparable
 from coact.config import complete
 from coact.errors import ArtefactError, ConfigError
+from coact.sae import imports
 from coact.sae.architectures import ARCHITECTURES
 from coact.sae.disk import load_sae, save_sae
-from coact.sae.sae_lens import read_sae
 from coact.study import check
 from conftest import ROOT, run_command, snakemake
 from test_config import BASE
@@ -31,6 +31,12 @@ HOOK = "blocks.0.mlp.hook_post"
 GENERATOR = torch.Generator().manual_seed(3)
 X = torch.randn(200, 6, generator=GENERATOR)
 EXACT = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def read_sae(folder, width, **settings):
+    """The SAE in a folder of SAELens."""
+    plain = {"format": "sae_lens", "path": str(folder), "input_scale": None, "fold_decoder_norms": False}
+    return imports.read_sae(plain | settings, width)
 
 
 def random_tensors(*names, d_in=6, d_sae=10):

@@ -115,5 +115,6 @@ def main(ours: Path, theirs: Path, x: torch.Tensor) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]), load_file(sys.argv[3])["x"])
-    names = ("torch", "sae-lens", "transformer-lens", "better-abc", "docstring-parser", "simple-parsing")
+    names = ("torch", "sae-lens", "eai-sparsify", "transformer-lens", "better-abc", "docstring-parser", "natsort")
+    names += ("schedulefree", "simple-parsing")
     print(json.dumps({name: metadata.version(name).split("+")[0] for name in names}))

@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from coact.errors import ConfigError
+from coact.imported import IMPORTED, check_options, describe
 
 SPLITS = ("train", "heldout")
 NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
 TESTED_NULLS = ("tokens", "documents")  # those that edges are tested under
 CORPUS_TOKENIZER = "corpus"
-IMPORT_FILES = ("cfg.json", "sae_weights.safetensors")
-# What SAELens calls the architectures that can be imported, and what this project does.
-IMPORTED = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
-# Keys of SAELens before version 6 -> what they are called now.
-RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
-ORIGIN = ("model_name", "hook_name", "hook_head_index", "context_size", "prepend_bos", "sae_lens_version")
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ class Study:
             settings |= {"expansion": float(factor), "seed": int(seed)}
             del settings["seeds"], settings["checkpoint_minutes"]  # which changes no result
         if settings["kind"] == "import":
-            found = imported_config(settings["path"], f"saes.{family}.path")
+            found = describe(settings, f"saes.{family}")
             settings |= {key: found[key] for key in ("d_in", "d_sae")}
             settings |= {"architecture": IMPORTED[found["architecture"]], "expansion": found["d_sae"] / found["d_in"]}
         return settings
@@ -236,52 +231,13 @@ def check_resampling(steps: Sequence[int], window: int, key: str = "resample_ste
 
 def _check_import(study: Study, family: str) -> None:
     settings, asked = study.config["saes"][family], study.config["activations"]["hook"]
-    found = imported_config(settings["path"], f"saes.{family}.path")["metadata"].get("hook_name")
+    check_options(settings, f"saes.{family}")
+    found = describe(settings, f"saes.{family}")["metadata"].get("hook_name")
     if settings["hook_check"] and found not in (None, asked):
         raise ConfigError(
             f"saes.{family}: '{settings['path']}' is an SAE of activations at '{found}', but activations.hook is"
             f" '{asked}'; where both name one place, set saes.{family}.hook_check to false"
         )
-
-
-def imported_config(folder: str | Path, key: str) -> dict[str, Any]:
-    """cfg.json of an SAE that SAELens saved, with keys of before its version 6 under their names of today.
-
-    Args:
-        folder: of cfg.json and sae_weights.safetensors.
-        key: the key of the configuration that names it.
-    Returns:
-        cfg.json; "architecture" is one of `IMPORTED`, "d_in" and "d_sae" are above 0, and "metadata" is a dictionary.
-    Raises:
-        ConfigError: the folder is not one of such an SAE, or its architecture cannot be imported.
-    """
-    folder, place = Path(folder), f"{folder}/{IMPORT_FILES[0]}"
-    if not folder.is_dir():
-        raise ConfigError(f"{key}: '{folder}' is not a folder; expected that of an SAE which SAELens saved")
-    for name in IMPORT_FILES:
-        if not (folder / name).is_file():
-            raise ConfigError(f"{key}: '{folder}' has no {name}; expected {' and '.join(IMPORT_FILES)}")
-    try:
-        found = _todays_keys(json.loads(Path(place).read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{key}: {place}: cannot be read ({error})") from None
-    name = str(found["architecture"])
-    if name not in IMPORTED:
-        hint = "; SAELens' save_inference_model makes it jumprelu" if "batchtopk" in name else ""
-        raise ConfigError(f"{key}: {place}: architecture: found '{name}', expected one of {', '.join(IMPORTED)}{hint}")
-    for size in ("d_in", "d_sae", *(["k"] if name == "topk" else [])):
-        if not isinstance(found.get(size), int) or found[size] < 1:
-            raise ConfigError(f"{key}: {place}: {size}: found {found.get(size)!r}, expected a whole number above 0")
-    return found
-
-
-def _todays_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """cfg.json of any version of SAELens as its version 6 would write it, other keys kept."""
-    found = {"architecture": "standard"} | {RENAMED.get(name, name): value for name, value in config.items()}
-    found["metadata"] = {name: found[name] for name in ORIGIN if name in found} | dict(found.get("metadata") or {})
-    if found.get("activation_fn") == "topk":
-        found |= {"architecture": "topk", "k": found["activation_fn_kwargs"].get("k")}
-    return found
 
 
 def _check_tokens(study: Study) -> None:
