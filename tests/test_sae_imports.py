@@ -88,7 +88,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, whole):
     path, trace = write_nanda(tmp_path, random_tensors("b_enc")), tmp_path / "trace"
     harmful = Harmful(trace)
     if whole:
-        path.write_bytes(pickle.dumps(harmful))
+        path.write_bytes(pickle.dumps(harmful, protocol=2))
     else:
         torch.save({**random_tensors("b_enc"), "more": harmful}, path)
     with pytest.raises(
@@ -302,15 +302,13 @@ def test_an_sae_that_reconstructs_passes_and_another_is_refused():
     noise = ReLU(6, 12)
     noise.initialize(torch.zeros(6), 0)
     with torch.no_grad():
-        noise.W_dec.mul_(5)
+        noise.W_dec.neg_()
     noise.requires_grad_(False)
+    where = "activations of model 'm' at 'h'"
     with pytest.raises(StudyError) as caught:
-        imports.check_reconstruction(noise, X, 0.9, "saes.theirs", "activations of model 'm' at 'h'")
+        imports.check_reconstruction(noise, X, 0.9, "saes.theirs", where)
     assert str(caught.value).startswith("saes.theirs: leaves ")
-    assert (
-        "of the variance of activations of model 'm' at 'h' unexplained, expected at most 0.9 (saes.theirs.most_fvu)"
-        in (str(caught.value))
-    )
+    assert f"of the variance of {where} unexplained, expected at most 0.9 (saes.theirs.most_fvu)" in str(caught.value)
     assert imports.check_reconstruction(noise, X, None, "saes.theirs", "x") > 0.9
 
 
@@ -343,15 +341,16 @@ def test_formats_are_columns_and_wrong_options_are_refused(tmp_path):
     elsewhere = write_nanda(tmp_path / "e", tensors, act_size=512, dict_size=768, site="resid_pre", layer=2)
     sparse = write_sparsify(tmp_path / "layers.0.mlp.act", tensors, d_in=512, num_latents=768)
     assert study(path=str(sparse), format="sparsify").features_of("main", "theirs") == 768
+    named = {"path": str(path), "format": "tensors"}
+    short = {"architecture": "topk", "names": {"W_dec": "W_dec"}}
     for settings, message in (
-        ({"path": str(path), "format": "tensors"}, "saes.theirs.tensors: is missing; expected architecture and names"),
-        ({"path": str(nanda), "format": "nanda", "tensors": about}, "saes.theirs.tensors: found, expected none with format"),
+        (named, "saes.theirs.tensors: is missing; expected architecture and names"),
+        ({"path": str(nanda), "format": "nanda", "tensors": about}, "saes.theirs.tensors: found, expected none with"),
         ({"path": str(path), "format": "pickle"}, "saes.theirs.format: 'pickle' is not one of"),
-        ({"path": str(path), "format": "tensors", "tensors": about | {"k": 0}}, "saes.theirs.tensors.k: 0 is less than"),
-        ({"path": str(path), "format": "tensors", "tensors": {"architecture": "topk", "names": {"W_dec": "W_dec"}}},
-         "saes.theirs.tensors.names: key 'W_enc' is missing"),
+        (named | {"tensors": about | {"k": 0}}, "saes.theirs.tensors.k: 0 is less than"),
+        (named | {"tensors": short}, "saes.theirs.tensors.names: key 'W_enc' is missing"),
         ({"path": str(elsewhere), "format": "nanda"}, "at 'blocks.2.hook_resid_pre', but activations.hook is"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ConfigError) as caught:
             study(**settings)
         assert message in str(caught.value)
