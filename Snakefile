@@ -10,6 +10,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/hub.smk"
 include: "rules/corpus.smk"
 include: "rules/models.smk"
 include: "rules/activations.smk"
@@ -27,6 +28,7 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.all_hub.input,
         rules.all_ground_truth.input,
         rules.all_graphs.input,
         rules.all_interpretation.input,

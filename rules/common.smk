@@ -67,14 +67,16 @@ def get_gpus(wildcards):
 
 
 def get_tokenizer_source(wildcards):
-    """Files of the tokenizer that comes with a model."""
-    folder = Path(CONFIG["models"][wildcards.tokenizer]["path"])
-    return sorted(str(path) for path in folder.glob("*") if path.suffix in {".json", ".model", ".txt"})
+    """Files of the tokenizer that comes with a model, or what a model from the Hub is pinned to."""
+    settings = CONFIG["models"][wildcards.tokenizer]
+    if settings["kind"] == "hub":
+        return [f"results/hub/models/{wildcards.tokenizer}.json"]
+    return sorted(str(path) for path in Path(settings["path"]).glob("*") if path.suffix in {".json", ".model", ".txt"})
 
 
-def get_tokenizer_folder(wildcards):
-    """Path of the model folder whose tokenizer is taken over."""
-    return CONFIG["models"][wildcards.tokenizer]["path"]
+def get_tokenizer_settings(wildcards):
+    """Settings of the model whose tokenizer is taken over."""
+    return CONFIG["models"][wildcards.tokenizer]
 
 
 def get_source_files(wildcards):
@@ -97,7 +99,9 @@ def get_model_kind(wildcards):
 
 
 def get_model_source(wildcards):
-    """Files of a local model folder."""
+    """Files of a local model folder, or what a model from the Hub is pinned to."""
+    if get_model_kind(wildcards) == "hub":
+        return [f"results/hub/models/{wildcards.model}.json"]
     return sorted(str(path) for path in Path(CONFIG["models"][wildcards.model]["path"]).iterdir() if path.is_file())
 
 
@@ -116,6 +120,8 @@ def get_like_files(wildcards):
     settings, like = CONFIG["models"][wildcards.model], get_like_settings(wildcards)
     if settings["weights"] == "shuffled":
         return [f"results/models/{settings['like']}/{name}" for name in MODEL_FILES]
+    if like["kind"] == "hub":
+        return [f"results/models/{settings['like']}/config.json"]
     return [str(Path(like["path"]) / "config.json")] if like["kind"] == "local" else []
 
 

@@ -73,7 +73,7 @@ rule import_tokenizer:
     benchmark:
         "logs/import_tokenizer/{tokenizer}.tsv"
     wildcard_constraints:
-        tokenizer=get_pattern(STUDY.models_of("local")),
+        tokenizer=get_pattern(STUDY.models_of("local", "hub")),
     conda:
         "../envs/study.yaml"
     threads: 1
@@ -81,7 +81,7 @@ rule import_tokenizer:
         mem_mb=2000,
         runtime=10,
     params:
-        folder=get_tokenizer_folder,
+        settings=get_tokenizer_settings,
     message:
         "Take over the tokenizer of model {wildcards.tokenizer}"
     script:

@@ -44,7 +44,7 @@ rule import_model:
     benchmark:
         "logs/import_model/{model}.tsv"
     wildcard_constraints:
-        model=get_pattern(STUDY.models_of("local")),
+        model=get_pattern(STUDY.models_of("local", "hub")),
     conda:
         "../envs/study.yaml"
     threads: 1

@@ -22,5 +22,5 @@ with job(snakemake):
             tokenizer=tokenizer,
         )
     else:
-        model = randomize(like["path"], seed)
+        model = randomize(Path(snakemake.input.like[0]).parent, seed)
     save_model(model, tokenizer, Path(snakemake.output.model[0]).parent)

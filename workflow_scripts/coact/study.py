@@ -46,9 +46,9 @@ class Study:
         total, size = (self.config["nulls"][key] for key in ("replicates", "replicates_per_job"))
         return [min(size, total - start) for start in range(0, total, size)]
 
-    def models_of(self, kind: str) -> list[str]:
-        """Names of the models of a kind."""
-        return [name for name, model in self.config["models"].items() if model["kind"] == kind]
+    def models_of(self, *kinds: str) -> list[str]:
+        """Names of the models of some kinds."""
+        return [name for name, model in self.config["models"].items() if model["kind"] in kinds]
 
     def tokenizer_of(self, model: str) -> str:
         """Name of the tokenizer that a model uses: "corpus" when it is the one trained here, else the model's name."""
@@ -336,6 +336,8 @@ def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
         return _shape(config, model["like"])
     if model["kind"] == "trained":
         return {key: model[key] for key in ("layers", "d_model", "d_mlp")}
+    if model["kind"] == "hub":
+        return {}  # not known before it is there
     try:
         found = json.loads((Path(model["path"]) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,0 +1,65 @@
+# Names of repositories in, their files in the Hub's cache, each pinned to a commit.
+# Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
+#   in:  the configuration
+#   out: results/hub/models/{model}.json   the commit and the files of a model
+#        results/hub/manifest.json         all repositories of the study
+
+
+localrules:
+    fetch_model,
+    list_repositories,
+    all_hub,
+
+
+rule fetch_model:
+    input:
+        code=get_code("fetch_model"),
+    output:
+        pin="results/hub/models/{model}.json",
+    log:
+        "logs/fetch_model/{model}.log",
+    benchmark:
+        "logs/fetch_model/{model}.tsv"
+    wildcard_constraints:
+        model=get_pattern(STUDY.models_of("hub")),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        settings=get_model_settings,
+    message:
+        "Fetch model {wildcards.model} from the Hub"
+    script:
+        "../workflow_scripts/fetch_model.py"
+
+
+rule list_repositories:
+    input:
+        pins=expand("results/hub/models/{model}.json", model=STUDY.models_of("hub")),
+        code=get_code("list_repositories"),
+    output:
+        manifest="results/hub/manifest.json",
+    log:
+        "logs/list_repositories.log",
+    benchmark:
+        "logs/list_repositories.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "List the repositories of the Hub that the study uses"
+    script:
+        "../workflow_scripts/list_repositories.py"
+
+
+rule all_hub:
+    input:
+        "results/hub/manifest.json",
+    message:
+        "Everything from the Hub is there"

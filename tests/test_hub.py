@@ -1,0 +1,242 @@
+"""Repositories of the Hub: the real client against a stand-in on this machine, and a study on a model from there."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from conftest import ROOT
+from hub import Hub, always, first, running_hub, slow, truncated
+
+ASK = """
+import json, sys
+from coact.errors import StudyError
+from coact.hub import MODEL_PATTERNS, fetch
+try:
+    found = fetch("model", sys.argv[1], sys.argv[2], MODEL_PATTERNS, "models.theirs")
+    print(json.dumps({**found._asdict(), "folder": str(found.folder)}))
+except StudyError as error:
+    print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+"""
+NOWHERE = "http://127.0.0.1:9"  # nothing listens there
+
+
+@pytest.fixture
+def hub():
+    with running_hub() as found:
+        yield found
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A repository's files: a large one, small ones, and what no study needs."""
+    made = tmp_path / "repository"
+    (made / "onnx").mkdir(parents=True)
+    (made / "config.json").write_text('{"model_type": "gpt2"}')
+    (made / "model.safetensors").write_bytes(bytes(range(256)) * 1000)
+    (made / "README.md").write_text("words")
+    (made / "pytorch_model.bin").write_bytes(b"\x80" * 9000)
+    (made / "onnx" / "config.json").write_text("{}")
+    return made
+
+
+@pytest.fixture
+def ask(hub, tmp_path):
+    """Ask the client in a process of its own, which reads its environment as jobs do."""
+
+    def asking(name="owner/model", revision="main", **environment):
+        plain = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_ETAG_TIMEOUT": "2"}
+        plain |= {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, name, revision],
+            env=kept | plain | environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        found = json.loads(done.stdout.splitlines()[-1])
+        if "error" in found:
+            assert "\n" not in found["error"]
+            assert found["error"].startswith("models.theirs.")
+        return found
+
+    return asking
+
+
+def test_a_branch_is_pinned_to_its_commit_and_only_what_is_needed_is_fetched(hub, ask, folder):
+    commit = hub.add("owner/model", folder)
+    found = ask()
+    assert (found["commit"], found["revision"]) == (commit, "main")
+    assert found["files"] == {"config.json": 22, "model.safetensors": 256_000}
+    data = (Path(found["folder"]) / "model.safetensors").read_bytes()
+    assert data == (folder / "model.safetensors").read_bytes()
+    assert not [path for path in hub.paths("GET") if "README" in path or ".bin" in path or "onnx" in path]
+
+
+def test_a_commit_that_is_there_is_not_asked_for_again(hub, ask, folder):
+    commit = hub.add("owner/model", folder)
+    ask()
+    (folder / "config.json").write_text('{"model_type": "gpt_neox"}')
+    later = hub.add("owner/model", folder)
+    hub.asked.clear()
+    assert ask(revision=commit)["commit"] == commit
+    assert not [path for path in hub.paths("GET") + hub.paths("HEAD") if "owner/model" in path]
+    assert ask()["commit"] == later
+
+
+def test_the_revision_may_be_a_tag_a_branch_or_a_commit_and_others_are_told(hub, ask, folder):
+    commit = hub.add("owner/model", folder)
+    hub.add("owner/model", folder, branch="step1000")
+    assert ask(revision="step1000")["commit"] == commit
+    found = ask(revision="step9")
+    assert found["kind"] == "ConfigError"
+    assert found["error"] == (
+        "models.theirs.revision: found 'step9', which 'owner/model' does not have; it has main, step1000, and commits"
+    )
+
+
+def test_unknown_and_gated_repositories_are_told_apart_as_far_as_the_hub_does(hub, ask, folder):
+    hub.add("owner/gated", folder, token="hf_right")
+    assert "'owner/nothing': there is no such model at http://127" in ask("owner/nothing")["error"]
+    assert "or it is private and HF_TOKEN is not set" in ask("owner/nothing")["error"]
+    assert "'owner/gated' is gated at http" in ask("owner/gated")["error"]
+    assert "and HF_TOKEN is not set; ask for access" in ask("owner/gated")["error"]
+    wrong = ask("owner/gated", HF_TOKEN="hf_wrong")["error"]
+    assert "the token in HF_TOKEN may not read it" in wrong
+    assert "hf_wrong" not in wrong
+    assert ask("owner/gated", HF_TOKEN="hf_right")["files"]
+    assert "is no name of a repository" in ask("a/b/c")["error"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (always(429, Retry_After="1"), r"too many requests \(429, asked to wait 1 s\) at http"),
+        (always(500), "the Hub answers 500 at http"),
+        (always(503), "the Hub answers 503 at http"),
+    ],
+)
+def test_a_hub_that_refuses_is_named_with_its_answer(hub, ask, folder, failure, message):
+    hub.add("owner/model", folder)
+    hub.failures.append(failure)
+    found = ask()
+    assert re.search(message, found["error"]), found["error"]
+    assert "run the same again" in found["error"]
+    hub.failures.clear()
+    assert ask()["files"]
+
+
+def test_a_hub_that_refuses_now_and_then_is_asked_again(hub, ask, folder):
+    hub.add("owner/model", folder)
+    hub.failures.append(first(1, always(429, Retry_After="1"), "/blobs/"))
+    assert ask()["files"]["model.safetensors"] == 256_000
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(hub, ask, folder):
+    data = bytes(range(256)) * 94_000
+    (folder / "model.safetensors").write_bytes(data)
+    hub.add("owner/model", folder)
+    hub.failures.append(first(1, truncated(0.5), "/blobs/"))
+    found = ask()
+    assert (Path(found["folder"]) / "model.safetensors").read_bytes() == data
+    assert [span for _, path, span in hub.asked if "/blobs/" in path] == [None, f"bytes={10 << 20}-"]  # whole pieces
+
+
+def test_a_download_that_never_ends_is_told_and_the_next_run_goes_on(hub, ask, folder):
+    hub.add("owner/model", folder)
+    hub.failures.append(truncated(0.0))
+    found = ask()
+    assert re.search(r"'owner/model': the download broke off \(.+\); what is complete is kept", found["error"])
+    hub.failures.clear()
+    assert ask()["files"]["model.safetensors"] == 256_000
+
+
+def test_a_hub_that_is_too_slow_is_told(hub, ask, folder):
+    hub.add("owner/model", folder)
+    hub.failures.append(slow(2))
+    found = ask(HF_HUB_ETAG_TIMEOUT="1", HF_HUB_DOWNLOAD_TIMEOUT="1")
+    assert re.search("the download broke off \\(.*timed out\\)", found["error"])
+
+
+def test_without_a_network_what_is_cached_is_taken_and_what_is_not_is_told(hub, ask, folder):
+    commit = hub.add("owner/model", folder)
+    gone = ask(HF_ENDPOINT=NOWHERE)
+    assert gone["kind"] == "StudyError"
+    assert f"the Hub at {NOWHERE} cannot be reached, and nothing of it is cached in" in gone["error"]
+    ask()
+    for environment in ({"HF_ENDPOINT": NOWHERE}, {"HF_HUB_OFFLINE": "1"}):
+        assert ask(**environment)["commit"] == commit
+        assert ask(revision=commit, **environment)["commit"] == commit
+        other = ask(revision="v2", **environment)["error"]
+        assert other.endswith(f"revision 'v2' is not cached; there are main, {commit}")
+    assert "HF_HUB_OFFLINE is set, and nothing of it" in ask("owner/other", HF_HUB_OFFLINE="1")["error"]
+
+
+# --- a study on a model from the Hub
+
+
+@pytest.fixture
+def pretrained(tiny_study, tmp_path):
+    """A model folder: the one that the tiny study has trained."""
+    return Path(shutil.copytree(tiny_study / "results/models/main", tmp_path / "pretrained"))
+
+
+def run(folder: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home")}
+    command = ["snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", "hub.yaml", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+
+
+def test_a_model_of_the_hub_is_studied_like_one_on_disk(hub, workspace, pretrained, tmp_path):
+    commit = hub.add("owner/model", pretrained)
+    before = shutil.copytree(pretrained, tmp_path / "disk")
+    models = {
+        "main": None,
+        "untrained": {"kind": "untrained", "like": "theirs"},
+        "theirs": {"kind": "hub", "name": "owner/model"},
+        "disk": {"kind": "local", "path": str(before)},
+    }
+    saes = {"topk": {"models": ["theirs"]}, "neurons": {"models": ["theirs", "disk"]}}
+    config = yaml.safe_load((workspace / "presets/tiny.yaml").read_text())
+    saes |= {name: None for name in config["saes"] if name not in saes}
+    (workspace / "hub.yaml").write_text(yaml.safe_dump({"models": models, "saes": saes}))
+    shards = [f"results/activations/{model}/train-00000.safetensors" for model in ("theirs", "disk", "untrained")]
+    targets = ["results/hub/manifest.json", *shards]
+    done = run(workspace, hub, "--", *targets)
+    assert done.returncode == 0, done.stdout[-4000:]
+    listed = json.loads((workspace / "results/hub/manifest.json").read_text())["repositories"]
+    assert listed == [{"kind": "model", "name": "owner/model", "revision": "main", "commit": commit}]
+    theirs, disk, drawn = (safetensors.torch.load_file(workspace / path) for path in shards)
+    assert torch.equal(theirs["activations"], disk["activations"])
+    assert not torch.equal(theirs["activations"], drawn["activations"])
+
+    (pretrained / "README.md").write_text("the branch moves on")
+    later = hub.add("owner/model", pretrained)
+    assert later != commit
+    done = run(workspace, hub, "-n", "--", *targets)
+    assert "Nothing to be done" in done.stdout
+    pin = json.loads((workspace / "results/hub/models/theirs.json").read_text())
+    assert (pin["commit"], pin["files"]["config.json"] > 0) == (commit, True)
+
+
+def test_a_model_that_is_not_there_ends_before_any_long_work_in_one_line(hub, workspace):
+    models = {"main": None, "untrained": None, "theirs": {"kind": "hub", "name": "owner/model", "revision": "v1"}}
+    saes = dict.fromkeys(yaml.safe_load((workspace / "config.yaml").read_text())["saes"])
+    saes |= dict.fromkeys(yaml.safe_load((workspace / "presets/tiny.yaml").read_text())["saes"])
+    saes["neurons"] = {"models": ["theirs"]}
+    (workspace / "hub.yaml").write_text(yaml.safe_dump({"models": models, "saes": saes}))
+    done = run(workspace, hub, "--", "results/hub/manifest.json")
+    assert done.returncode != 0
+    assert "error: models.theirs.name: 'owner/model': there is no such model at http://127.0.0.1" in done.stdout
+    assert not (workspace / "results/hub").exists() or not list((workspace / "results/hub").rglob("*.json"))

@@ -1,0 +1,162 @@
+"""Repositories of the Hugging Face Hub: a revision pinned to a commit, and its files in the Hub's own cache.
+
+In: a repository and a revision. Out: the commit, the sizes of its files, and the folder of its snapshot. Every failure
+is one line that names the key, the repository, and what to do.
+
+Endpoint, token, cache and offline mode come from the environment alone (HF_ENDPOINT, HF_TOKEN, HF_HOME or HF_HUB_CACHE,
+HF_HUB_OFFLINE). A download that breaks off goes on where it was. Nothing that is downloaded is run.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from coact.artefacts import read_json
+from coact.errors import ConfigError, StudyError
+
+# Of a model: weights as safetensors, and whatever a tokenizer may consist of.
+MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
+MOST_NAMES = 12  # in a message
+KINDS = {"model": "models--", "dataset": "datasets--"}
+
+Result = TypeVar("Result")
+
+
+class Snapshot(NamedTuple):
+    """A repository at a commit.
+
+    Attributes:
+        name, revision: as asked for.
+        commit: 40 hexadecimal digits.
+        files: name -> bytes, of those that were asked for.
+        folder: where they are cached.
+    """
+
+    name: str
+    revision: str
+    commit: str
+    files: dict[str, int]
+    folder: Path
+
+
+def fetch(kind: str, name: str, revision: str, patterns: Sequence[str], key: str) -> Snapshot:
+    """Pin a revision and download its files, as far as the cache lacks them.
+
+    Without a network, and in offline mode, what is cached of that revision is taken.
+
+    Args:
+        kind: "model" or "dataset".
+        name: of the repository: owner/name, or a name alone.
+        revision: a branch, a tag or a commit.
+        patterns: of the files wanted, those in folders left out.
+        key: the key of the configuration that names the repository.
+    Raises:
+        ConfigError: there is no such repository or revision, or it is gated or private.
+        StudyError: the Hub cannot be reached or does not answer, and the cache has not got it.
+    """
+    from huggingface_hub import snapshot_download
+
+    def download() -> Path:
+        wanted = {"allow_patterns": list(patterns), "ignore_patterns": ["*/*"]}
+        return Path(snapshot_download(name, repo_type=kind, revision=revision, **wanted))
+
+    folder = _asking(download, kind, name, revision, key)
+    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    return Snapshot(name, revision, folder.name, files, folder)
+
+
+def cached(kind: str, name: str, commit: str, patterns: Sequence[str], key: str) -> Path:
+    """The folder of a snapshot that `fetch` has brought; the Hub is asked only where its cache was emptied since."""
+    return fetch(kind, name, commit, patterns, key).folder
+
+
+def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
+    """The folder that a model comes in.
+
+    Args:
+        settings: of a model of kind `local` or `hub`.
+        source: of the latter, the file of rule fetch_model alone.
+        key: the key of the configuration that names the model.
+    """
+    if settings["kind"] == "local":
+        return Path(settings["path"])
+    return cached("model", settings["name"], read_json(source[0])["commit"], MODEL_PATTERNS, key)
+
+
+def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key: str) -> Result:
+    """What `ask` gives; the errors of huggingface_hub as one line each."""
+    from httpx2 import TransportError  # what huggingface_hub speaks HTTP with
+    from huggingface_hub import constants, errors
+
+    place, about = f"{key}.name: '{name}'", f"at {constants.ENDPOINT}"
+    token = "the token in HF_TOKEN may not read it" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set"
+    try:
+        return ask()
+    except errors.HFValidationError as error:
+        raise ConfigError(f"{place} is no name of a repository ({_line(error)})") from None
+    except errors.GatedRepoError:
+        raise ConfigError(f"{place} is gated {about}, and {token}; ask for access on its page") from None
+    except errors.RepositoryNotFoundError:
+        raise ConfigError(f"{place}: there is no such {kind} {about}, or it is private and {token}") from None
+    except errors.RevisionNotFoundError:
+        known = _revisions(kind, name)
+        raise ConfigError(f"{key}.revision: found '{revision}', which '{name}' does not have{known}") from None
+    except errors.HfHubHTTPError as error:
+        raise StudyError(f"{place}: {_status(error)} {about}; what is complete is kept, run the same again") from None
+    except errors.LocalEntryNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, errors.HfHubHTTPError):
+            return _asking(lambda: _raise(cause), kind, name, revision, key)
+        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"the Hub {about} cannot be reached"
+        raise StudyError(f"{place}: {why}, and {_in_cache(kind, name, revision)}") from None
+    except (
+        OSError,
+        TransportError,
+    ) as error:  # of downloads that are not what they should be, of disks, of the network
+        raise StudyError(
+            f"{place}: the download broke off ({_line(error)}); what is complete is kept, run the same again"
+        ) from None
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def _status(error: Any) -> str:
+    response = error.response
+    if response.status_code == 429:
+        after = response.headers.get("Retry-After")
+        return f"too many requests (429{f', asked to wait {after} s' if after else ''})"
+    return f"the Hub answers {response.status_code}"
+
+
+def _revisions(kind: str, name: str) -> str:
+    """Branches and tags, where the Hub tells."""
+    from httpx2 import TransportError
+    from huggingface_hub import HfApi, errors
+
+    try:
+        found = HfApi().list_repo_refs(name, repo_type=kind)
+    except (errors.HfHubHTTPError, TransportError, OSError):
+        return ""
+    names = [ref.name for ref in (*found.branches, *found.tags)]
+    more = ", ..." if len(names) > MOST_NAMES else ""
+    return f"; it has {', '.join(names[:MOST_NAMES])}{more}, and commits"
+
+
+def _in_cache(kind: str, name: str, revision: str) -> str:
+    """What there is of a repository without the Hub."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / (KINDS[kind] + name.replace("/", "--"))
+    refs = sorted(str(path.relative_to(folder / "refs")) for path in (folder / "refs").rglob("*") if path.is_file())
+    commits = sorted(path.name for path in (folder / "snapshots").glob("*"))
+    if not commits:
+        return f"nothing of it is cached in {constants.HF_HUB_CACHE}"
+    return f"revision '{revision}' is not cached; there are {', '.join([*refs, *commits][:MOST_NAMES])}"
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
