@@ -12,6 +12,7 @@ rule plot_graphs:
         statistics=get_columns("results/graphs/{model}/{sae}/statistics.json"),
         sensitivity=get_columns("results/graphs/{model}/{sae}/sensitivity.parquet"),
         rarefaction=get_columns("results/graphs/{model}/{sae}/rarefaction.parquet"),
+        matches="results/comparison/best_matches.parquet",
         code=get_code("plot_graphs"),
     output:
         svg=expand("results/figures/{figure}.svg", figure=FAMILIES["graphs"]),
@@ -38,7 +39,7 @@ rule plot_graphs:
         rarefaction_tokens=CONFIG["sensitivity"]["rarefaction_tokens"],
         intervals={key: CONFIG["statistics"][key] for key in ("bootstrap", "confidence", "seed")},
     message:
-        "Plot the graphs: degrees, frequencies, nulls, choices"
+        "Plot the graphs: degrees, frequencies, nulls, choices, universality"
     script:
         "../workflow_scripts/plot_graphs.py"
 
@@ -81,7 +82,6 @@ rule plot_meaning:
         contexts="results/comparison/contexts.parquet",
         descendants="results/comparison/descendants.parquet",
         splitting="results/comparison/splitting.parquet",
-        matches="results/comparison/best_matches.parquet",
         best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
         features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
         explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
@@ -120,7 +120,7 @@ rule plot_meaning:
         contexts=CONFIG["interpretation"]["gallery"]["contexts"],
         dpi=CONFIG["figures"]["dpi"],
     message:
-        "Plot what features mean: contexts, map, splitting, absorption, universality, chains"
+        "Plot what features mean: contexts, map, splitting, absorption, explanations, chains"
     script:
         "../workflow_scripts/plot_meaning.py"
 

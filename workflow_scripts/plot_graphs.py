@@ -11,6 +11,7 @@ from coact.figures.nulls import null_comparison
 from coact.figures.rarefaction import rarefied_degree
 from coact.figures.save import make_figure
 from coact.figures.sensitivity import saturation, sensitivity
+from coact.figures.universality import universality
 from coact.jobs import job
 
 with job(snakemake) as stamp:
@@ -28,4 +29,5 @@ with job(snakemake) as stamp:
     make(null_comparison, columns, statistics, params.confidence)
     make(saturation, columns, varied, params.k, params.include_bos)
     make(sensitivity, columns, varied, params.k, params.include_bos)
+    make(universality, columns, read_table(inputs.matches))
     make(rarefied_degree, columns, rarefaction, params.rarefaction_tokens, params.intervals)

@@ -12,16 +12,13 @@ from coact.figures.explanations import explanations
 from coact.figures.maps import feature_map
 from coact.figures.save import make_figure
 from coact.figures.splitting import splitting
-from coact.figures.universality import universality
 from coact.jobs import job
 from coact.spelling import show_token
 
 with job(snakemake) as stamp:
     inputs, params = snakemake.input, snakemake.params
     columns = [Column(*record) for record in params.columns]
-    compared, descendants, pairs, matches = (
-        read_table(inputs[name]) for name in ("contexts", "descendants", "splitting", "matches")
-    )
+    compared, descendants, pairs = map(read_table, (inputs.contexts, inputs.descendants, inputs.splitting))
     best, features, explained, directions, walks, steps, maps, nodes, communities, assigned, absorbed = (
         [read_table(path) for path in inputs[name]]
         for name in ("best", "features", "explanations", "directions", "chains", "chain_steps", "maps", "nodes",
@@ -41,6 +38,5 @@ with job(snakemake) as stamp:
     make(feature_map, columns, maps, of_maps, nodes, communities, assigned, compared, params.ordinary)
     make(splitting, columns, descendants, pairs, params.least_cosine, compared, params.contexts)
     make(absorption, columns, absorbed, of_absorption)
-    make(universality, columns, matches)
     make(explanations, columns, explained, directions)
     make(chains, columns, of_chains, walks, steps, shown)

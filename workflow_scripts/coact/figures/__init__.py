@@ -22,6 +22,7 @@ FAMILIES = {
         "saturation",
         "sensitivity",
         "rarefied_degree",
+        "universality",
     ),
     "dictionaries": ("sae_loss_sparsity", "frontier", "feature_density", "emergence"),
     "meaning": (
@@ -30,7 +31,6 @@ FAMILIES = {
         "feature_map",
         "splitting",
         "absorption",
-        "universality",
         "explanations",
         "chains",
     ),
