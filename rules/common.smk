@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from coact.comparison.columns import columns_of
 from coact.config import complete
-from coact.corpus.sources import check_sources
+from coact.corpus.collect import bytes_to_fetch
+from coact.corpus.sources import check_sources, used_sources
 from coact.corpus.sources.files import find_files
 from coact.dependencies import modules_of
 from coact.device import has_gpu
@@ -77,6 +78,26 @@ def get_tokenizer_source(wildcards):
 def get_tokenizer_settings(wildcards):
     """Settings of the model whose tokenizer is taken over."""
     return CONFIG["models"][wildcards.tokenizer]
+
+
+HUB_SOURCES = [spec["name"] for spec in used_sources(CONFIG["corpus"]["sources"]) if spec["kind"] == "huggingface"]
+
+
+def get_hub_source(wildcards):
+    """Settings of a source that is a data set of the Hub."""
+    return next(spec for spec in CONFIG["corpus"]["sources"] if spec["name"] == wildcards.source)
+
+
+def get_hub_bytes(wildcards):
+    """Bytes of text that such a source may have to give."""
+    corpus = CONFIG["corpus"]
+    tokens = {split: corpus[f"{split}_tokens"] for split in ("train", "heldout")}
+    return bytes_to_fetch(corpus["sources"], wildcards.source, corpus["heldout_share"], tokens)
+
+
+def get_hub_documents(wildcards):
+    """What was fetched for the sources that are data sets of the Hub."""
+    return [f"results/hub/datasets/{name}.{ending}" for name in HUB_SOURCES for ending in ("parquet", "json")]
 
 
 def get_source_files(wildcards):

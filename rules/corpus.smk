@@ -8,6 +8,7 @@
 rule collect_corpus:
     input:
         files=get_source_files,
+        hub=get_hub_documents,
         code=get_code("collect_corpus"),
     output:
         train="results/corpus/train.parquet",

@@ -2,11 +2,13 @@
 # Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
 #   in:  the configuration
 #   out: results/hub/models/{model}.json   the commit and the files of a model
+#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, and the commit that it is of
 #        results/hub/manifest.json         all repositories of the study
 
 
 localrules:
     fetch_model,
+    fetch_dataset,
     list_repositories,
     all_hub,
 
@@ -36,9 +38,37 @@ rule fetch_model:
         "../workflow_scripts/fetch_model.py"
 
 
+rule fetch_dataset:
+    input:
+        code=get_code("fetch_dataset"),
+    output:
+        documents="results/hub/datasets/{source}.parquet",
+        pin="results/hub/datasets/{source}.json",
+    log:
+        "logs/fetch_dataset/{source}.log",
+    benchmark:
+        "logs/fetch_dataset/{source}.tsv"
+    wildcard_constraints:
+        source=get_pattern(HUB_SOURCES),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        source=get_hub_source,
+        most_bytes=get_hub_bytes,
+    message:
+        "Fetch the text of source {wildcards.source} from the Hub"
+    script:
+        "../workflow_scripts/fetch_dataset.py"
+
+
 rule list_repositories:
     input:
-        pins=expand("results/hub/models/{model}.json", model=STUDY.models_of("hub")),
+        pins=expand("results/hub/models/{model}.json", model=STUDY.models_of("hub"))
+        + expand("results/hub/datasets/{source}.json", source=HUB_SOURCES),
         code=get_code("list_repositories"),
     output:
         manifest="results/hub/manifest.json",

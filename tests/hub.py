@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 API = re.compile(
-    r"/api/(models|datasets)/(?P<name>[^/]+/[^/]+|[^/]+)/(?P<what>revision|tree|refs)(?:/(?P<revision>[^/?]+))?"
+    r"/api/(?P<kind>models|datasets)/(?P<name>[^/]+/[^/]+|[^/]+)/(?P<what>revision|tree|refs|paths-info)"
+    r"(?:/(?P<revision>[^/?]+))?(?:/(?P<path>.+))?"
 )
 FILE = re.compile(r"/(?P<datasets>datasets/)?(?P<name>[^/]+/[^/]+|[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 BLOB = re.compile(r"/blobs/(?P<etag>\w+)")
@@ -79,6 +80,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_POST(self) -> None:
+        self.answer()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -106,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def find(self, match: re.Match[str]) -> tuple[Repository, str] | None:
@@ -134,20 +138,24 @@ class Handler(BaseHTTPRequestHandler):
             ]
             answer = {"branches": refs, "tags": [], "converts": []}
         elif match["what"] == "tree":
-            answer = [
-                {"type": "file", "path": name, "size": len(data), "oid": etag(data)} for name, data in files.items()
-            ]
+            recursive = "recursive=true" in self.path.lower()
+            answer = list(entries(files, f"{match['path']}/" if match["path"] else "", recursive))
+            if match["path"] and not answer:
+                self.fail(404, "EntryNotFound")
+                return
+        elif match["what"] == "paths-info":
+            asked = self.asked_paths()
+            answer = [entry for entry in entries(files, "", True) if entry["path"] in asked]
         else:
             siblings = [{"rfilename": name} for name in files]
-            answer = {
-                "id": match["name"],
-                "sha": commit,
-                "siblings": siblings,
-                "private": False,
-                "tags": [],
-                "downloads": 0,
-            }
+            answer = {"id": match["name"], "sha": commit, "siblings": siblings, "private": False}
+            answer |= {"tags": [], "downloads": 0}
         self.send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+    def asked_paths(self) -> list[str]:
+        """What the body of a POST names."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        return json.loads(body)["paths"] if body.startswith("{") else parse_qs(body).get("paths", [])
 
     def give_file(self, match: re.Match[str]) -> None:
         if not (found := self.find(match)):
@@ -177,13 +185,28 @@ class Handler(BaseHTTPRequestHandler):
 
     def give(self, data: bytes, headers: dict[str, str]) -> None:
         """A file, or the rest of it."""
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if asked and int(asked[1]) < len(data):
             first = int(asked[1])
-            span = {"Content-Range": f"bytes {first}-{len(data) - 1}/{len(data)}"}
-            self.send(206, data[first:], headers | span)
+            last = min(int(asked[2] or len(data) - 1), len(data) - 1)
+            span = {"Content-Range": f"bytes {first}-{last}/{len(data)}"}
+            self.send(206, data[first : last + 1], headers | span)
         else:
             self.send(200, data, headers)
+
+
+def entries(files: dict[str, bytes], prefix: str, recursive: bool) -> Iterator[dict[str, object]]:
+    """A tree's files and folders below a prefix."""
+    below = {name: data for name, data in files.items() if name.startswith(prefix)}
+    folders = {name[: name.index("/", len(prefix))] for name in below if "/" in name[len(prefix) :]}
+    if recursive:
+        parts = [name.split("/")[:-1] for name in below]
+        folders = {"/".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)}
+    for folder in sorted(folders):
+        yield {"type": "directory", "path": folder, "size": 0, "oid": "0" * 40}
+    for name, data in below.items():
+        if recursive or "/" not in name[len(prefix) :]:
+            yield {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
 
 
 def etag(data: bytes) -> str:

@@ -251,7 +251,7 @@ def test_shares_and_names():
         check_sources([probes_source(), probes_source()])
     with pytest.raises(ConfigError, match="the name 'dna' is also a context of the probes 'probes'"):
         check_sources([probes_source(), installed_source(["json"], name="dna")])
-    with pytest.raises(ConfigError, match="docs has kind 'web'; known kinds: files, installed, probes"):
+    with pytest.raises(ConfigError, match="docs has kind 'web'; known kinds: files, huggingface, installed, probes"):
         check_sources([installed_source(["json"], kind="web")])
 
 

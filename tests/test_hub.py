@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -23,6 +24,20 @@ from coact.hub import MODEL_PATTERNS, fetch
 try:
     found = fetch("model", sys.argv[1], sys.argv[2], MODEL_PATTERNS, "models.theirs")
     print(json.dumps({**found._asdict(), "folder": str(found.folder)}))
+except StudyError as error:
+    print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+"""
+ASK_DATA = """
+import json, sys
+from coact.corpus.sources.huggingface import stream_documents
+from coact.errors import StudyError
+from coact.hub import pin
+spec = {"path": "owner/texts", "config": None, "split": "train", "revision": "main", "column": "text",
+        "max_documents": None, **json.loads(sys.argv[1])}
+try:
+    commit = pin("dataset", spec["path"], spec["revision"], "corpus.sources: theirs")
+    found = list(stream_documents(spec, commit, int(sys.argv[2]), "corpus.sources: theirs"))
+    print(json.dumps({"commit": commit, "found": found}))
 except StudyError as error:
     print(json.dumps({"error": str(error), "kind": type(error).__name__}))
 """
@@ -177,6 +192,114 @@ def test_without_a_network_what_is_cached_is_taken_and_what_is_not_is_told(hub, 
         other = ask(revision="v2", **environment)["error"]
         assert other.endswith(f"revision 'v2' is not cached; there are main, {commit}")
     assert "HF_HUB_OFFLINE is set, and nothing of it" in ask("owner/other", HF_HUB_OFFLINE="1")["error"]
+
+
+# --- data sets
+
+
+@pytest.fixture
+def texts(tmp_path):
+    """A data set's files: two splits, a column of numbers, one of empty texts, one that is null now and then."""
+    made = tmp_path / "texts"
+    (made / "data").mkdir(parents=True)
+    for split, size in (("train", 1500), ("test", 20)):
+        words = [f"{split} document {number}. " * 20 for number in range(size)]
+        table = pd.DataFrame({"text": words, "number": range(size), "empty": "", "content": words})
+        table.loc[::3, "content"] = None
+        table.to_parquet(made / "data" / f"{split}-00000-of-00001.parquet")
+    return made
+
+
+@pytest.fixture
+def read(hub, tmp_path):
+    """Stream a data set in a process of its own."""
+
+    def reading(most_bytes=10**9, environment=None, **spec):
+        plain = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+        plain |= {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_ETAG_TIMEOUT": "2"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        done = subprocess.run(
+            [sys.executable, "-c", ASK_DATA, json.dumps(spec), str(most_bytes)],
+            env=kept | plain | (environment or {}), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        found = json.loads(done.stdout.splitlines()[-1])
+        if "error" in found:
+            assert "\n" not in found["error"]
+            assert found["error"].startswith("corpus.sources: theirs")
+        return found
+
+    return reading
+
+
+def test_a_data_set_is_streamed_from_its_first_row_as_far_as_it_is_needed(hub, read, texts):
+    commit = hub.add("owner/texts", texts)
+    found = read(most_bytes=2000)
+    assert found["commit"] == commit
+    numbers = [row for row, _ in found["found"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 2000 <= sum(len(text) for _, text in found["found"]) < 2600
+    assert len(read(split="test")["found"]) == 20
+    assert len(read(max_documents=7)["found"]) == 7
+    assert [row for row, _ in read(column="content", max_documents=3)["found"]] == [2, 3, 5]  # nulls are passed over
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"split": "validation"}, r"'owner/texts': (Bad|Unknown) split.*validation.*(train|test)"),
+        ({"config": "german"}, r"'owner/texts': BuilderConfig 'german' not found.*default"),
+        (
+            {"column": "words"},
+            r"\.column: found 'words', which 'owner/texts' does not have; it has text, number, empty",
+        ),
+        ({"column": "number"}, r"\.column: 'number' of 'owner/texts' holds int; expected text"),
+        ({"column": "empty"}, r"'owner/texts', split 'train', has no text in column 'empty'"),
+        ({"revision": "v7"}, r"\.revision: found 'v7', which 'owner/texts' does not have; it has main"),
+        ({"path": "owner/nothing"}, r"\.path: 'owner/nothing': there is no such dataset at http"),
+    ],
+)
+def test_what_a_data_set_lacks_is_named(hub, read, texts, spec, message):
+    hub.add("owner/texts", texts)
+    found = read(**spec)
+    assert found["kind"] == "ConfigError"
+    assert re.search(message, found["error"]), found["error"]
+
+
+def test_a_repository_without_data_and_a_gated_one_are_told(hub, read, texts, folder):
+    hub.add("owner/texts", folder)
+    assert "cannot be read as a data set" in read()["error"]
+    hub.add("owner/gated", texts, token="hf_right")
+    assert "'owner/gated' is gated" in read(path="owner/gated")["error"]
+    found = read(path="owner/gated", environment={"HF_TOKEN": "hf_right"}, max_documents=2)
+    assert len(found["found"]) == 2
+
+
+def test_a_hub_that_fails_between_is_told(hub, read, texts):
+    hub.add("owner/texts", texts)
+    assert "HF_HUB_OFFLINE is set" in read(environment={"HF_HUB_OFFLINE": "1"})["error"]
+    hub.failures.append(always(500))
+    assert "the Hub answers 500" in read()["error"]
+
+
+def test_text_of_the_hub_is_mixed_with_other_sources_and_kept_at_its_commit(hub, workspace, texts):
+    commit = hub.add("owner/texts", texts)
+    config = yaml.safe_load((workspace / "config.yaml").read_text())["corpus"]
+    probes = next(source for source in config["sources"] if source["kind"] == "probes")
+    theirs = {"name": "theirs", "kind": "huggingface", "path": "owner/texts", "share": 0.5}
+    corpus = {"sources": [theirs, probes | {"share": 0.5}]}
+    (workspace / "hub.yaml").write_text(yaml.safe_dump({"corpus": corpus}))
+    done = run(workspace, hub, "--", "results/corpus/manifest.json", "results/hub/manifest.json")
+    assert done.returncode == 0, done.stdout[-4000:]
+    listed = json.loads((workspace / "results/hub/manifest.json").read_text())["repositories"]
+    assert listed == [{"kind": "dataset", "name": "owner/texts", "revision": "main", "commit": commit}]
+    manifest = (workspace / "results/corpus/manifest.json").read_text()
+    assert commit in manifest
+    table = pd.read_parquet(workspace / "results/corpus/train.parquet")
+    own = table[table["source"] == "theirs"]
+    assert own["text"].str.startswith("train document").all()
+    assert own["origin"].str.match(r"owner/texts/train:\d+$").all()
+    assert 0 < len(own) < len(table)
 
 
 # --- a study on a model from the Hub

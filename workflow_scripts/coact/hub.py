@@ -19,6 +19,7 @@ from coact.errors import ConfigError, StudyError
 MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
 MOST_NAMES = 12  # in a message
 KINDS = {"model": "models--", "dataset": "datasets--"}
+KEYS = {"model": "name", "dataset": "path"}  # of the configuration that names a repository
 
 Result = TypeVar("Result")
 
@@ -66,6 +67,16 @@ def fetch(kind: str, name: str, revision: str, patterns: Sequence[str], key: str
     return Snapshot(name, revision, folder.name, files, folder)
 
 
+def pin(kind: str, name: str, revision: str, key: str) -> str:
+    """The commit that a revision is at.
+
+    Args, Raises: as for `fetch`.
+    """
+    from huggingface_hub import HfApi
+
+    return _asking(lambda: HfApi().repo_info(name, repo_type=kind, revision=revision).sha, kind, name, revision, key)
+
+
 def cached(kind: str, name: str, commit: str, patterns: Sequence[str], key: str) -> Path:
     """The folder of a snapshot that `fetch` has brought; the Hub is asked only where its cache was emptied since."""
     return fetch(kind, name, commit, patterns, key).folder
@@ -89,7 +100,7 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
     from httpx2 import TransportError  # what huggingface_hub speaks HTTP with
     from huggingface_hub import constants, errors
 
-    place, about = f"{key}.name: '{name}'", f"at {constants.ENDPOINT}"
+    place, about = f"{key}.{KEYS[kind]}: '{name}'", f"at {constants.ENDPOINT}"
     token = "the token in HF_TOKEN may not read it" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set"
     try:
         return ask()
@@ -104,6 +115,8 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
         raise ConfigError(f"{key}.revision: found '{revision}', which '{name}' does not have{known}") from None
     except errors.HfHubHTTPError as error:
         raise StudyError(f"{place}: {_status(error)} {about}; what is complete is kept, run the same again") from None
+    except errors.OfflineModeIsEnabled:
+        raise StudyError(f"{place}: HF_HUB_OFFLINE is set, and the Hub is needed to fetch it") from None
     except errors.LocalEntryNotFoundError as error:
         cause = error.__cause__
         if isinstance(cause, errors.HfHubHTTPError):

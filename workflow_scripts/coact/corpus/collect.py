@@ -21,6 +21,7 @@ SPLITS = ("train", "heldout")
 # this is enough for each of them, and a source of any size is read only so far. The exact shares are made later,
 # in tokens.
 BYTES_PER_TOKEN = 6
+MARGIN = 1.3  # of what is fetched over what is needed
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,20 @@ def collect(
         table.insert(0, "document", np.arange(len(table), dtype=np.int32))
         tables[split] = table[["document", "source", "label", "origin", "text"]]
     return Corpus(tables["train"], tables["heldout"], _make_manifest(sources, seed, heldout_share, readings, tables))
+
+
+def bytes_to_fetch(sources: list[dict[str, Any]], name: str, heldout_share: float, tokens: dict[str, int]) -> int:
+    """Bytes of a source that are enough for both splits, whichever way its documents fall; `MARGIN` for duplicates.
+
+    Args:
+        sources: `corpus.sources` with defaults.
+        name: of the source.
+        heldout_share: share of its documents that is held out.
+        tokens: split -> size of its stream.
+    """
+    share = get_shares(sources).get(name, 0.0)
+    parts = {"train": 1 - heldout_share, "heldout": heldout_share}
+    return math.ceil(MARGIN * max(share * BYTES_PER_TOKEN * tokens[split] / parts[split] for split in SPLITS))
 
 
 def _alternate(documents: list[Document], order: np.ndarray) -> np.ndarray:

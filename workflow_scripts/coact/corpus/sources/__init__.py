@@ -10,18 +10,18 @@ A kind is a module with four functions:
   no work for documents that are not asked for;
 - `describe(spec)` gives what the manifest says of the source beyond its counts.
 
-A new kind, such as a data set of the Hugging Face Hub, is one more module, a line in `KINDS` and a definition in
-`config.schema.yaml`.
+A new kind is one more module, a line in `KINDS` and a definition in `config.schema.yaml`.
 """
 
 from types import ModuleType
 from typing import Any
 
-from coact.corpus.sources import files, installed, probes
+from coact.corpus.sources import files, huggingface, installed, probes
 from coact.errors import ConfigError
 
 KINDS: dict[str, ModuleType] = {
     "files": files,
+    "huggingface": huggingface,
     "installed": installed,
     "probes": probes,
 }

@@ -1,0 +1,113 @@
+"""Data sets of the Hugging Face Hub.
+
+Text is streamed once, by rule fetch_dataset, as much of it as the study may need, and kept beside the commit that it is
+of. The source itself reads what is kept, so that it gives the same documents whatever becomes of the repository.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coact.artefacts import read_json
+from coact.corpus.documents import Document
+from coact.errors import ArtefactError, ConfigError, StudyError
+from coact.progress import Progress
+
+FOLDER = Path("results/hub/datasets")
+COLUMNS = ("row", "text")
+ROWS_AT_ONCE = 1024
+MOST_NAMES = 12  # in a message
+
+
+def check(spec: dict[str, Any]) -> None:
+    """Nothing can be known of a data set without the Hub."""
+
+
+def get_labels(spec: dict[str, Any]) -> list[str]:
+    """The one label of the source: its name."""
+    return [spec["name"]]
+
+
+def describe(spec: dict[str, Any]) -> dict[str, Any]:
+    """The repository, and the commit that its documents are of."""
+    pin = read_json(FOLDER / f"{spec['name']}.json")
+    return {name: pin[name] for name in ("path", "config", "split", "revision", "commit")}
+
+
+def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
+    """Yield the documents that were fetched, in their order in the data set.
+
+    Raises:
+        ArtefactError: they were not fetched, or their file is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = FOLDER / f"{spec['name']}.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(COLUMNS)):
+                for row, text in zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True):
+                    yield Document(text, spec["name"], spec["name"], f"{spec['path']}/{spec['split']}:{row}")
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ArtefactError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def stream_documents(spec: dict[str, Any], commit: str, most_bytes: int, key: str) -> Iterator[tuple[int, str]]:
+    """Row numbers and texts from the first row on, until there are `most_bytes` of UTF-8 or `max_documents`.
+
+    Null entries and empty texts are passed over. Only the rows at hand are held in memory. No code of the repository is
+    run.
+
+    Args:
+        spec: of the source, with defaults.
+        commit: of the repository.
+        key: what messages call the source.
+    Raises:
+        ConfigError: there is no such configuration, split or column, or the column does not hold text.
+        StudyError: the Hub cannot be reached, or gives what cannot be read.
+    """
+    progress, size, kept, column = Progress(most_bytes, f"Fetch {spec['path']}", "bytes"), 0, 0, spec["column"]
+    for number, record in enumerate(_records(spec, commit, key), start=1):
+        if column not in record:
+            names = ", ".join(list(record)[:MOST_NAMES])
+            raise ConfigError(f"{key}.column: found '{column}', which '{spec['path']}' does not have; it has {names}")
+        text = record[column]
+        if text is None or text == "":
+            continue
+        if not isinstance(text, str):
+            raise ConfigError(
+                f"{key}.column: '{column}' of '{spec['path']}' holds {type(text).__name__}; expected text"
+            )
+        yield number, text
+        size, kept = size + len(text.encode("utf-8", "replace")), kept + 1
+        progress.update(len(text.encode("utf-8", "replace")))
+        if size >= most_bytes or kept == spec["max_documents"]:
+            break
+    progress.close()
+    if not kept:
+        raise ConfigError(f"{key}: '{spec['path']}', split '{spec['split']}', has no text in column '{column}'")
+
+
+def _records(spec: dict[str, Any], commit: str, key: str) -> Iterator[dict[str, Any]]:
+    """The rows of a data set, as they come; errors of the libraries as one line each."""
+    import datasets
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    path = spec["path"]
+    try:
+        yield from datasets.load_dataset(path, spec["config"], split=spec["split"], revision=commit, streaming=True)
+    except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError, RuntimeError) as error:
+        raise ConfigError(f"{key}.path: '{path}' cannot be read as a data set ({_line(error)})") from None
+    except ValueError as error:  # unknown configurations and splits; the message names those there are
+        raise ConfigError(f"{key}: '{path}': {_line(error)}") from None
+    except (HfHubHTTPError, HTTPError, OSError) as error:
+        raise StudyError(
+            f"{key}.path: '{path}': the Hub does not give it ({_line(error)}); run the same again"
+        ) from None
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
