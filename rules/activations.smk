@@ -23,7 +23,7 @@ rule capture_activations:
         runtime=120,
         gpu=get_gpus,
     params:
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         dtype=CONFIG["activations"]["dtype"],
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         start=get_shard_start,
@@ -55,7 +55,7 @@ rule evaluate_model:
         gpu=get_gpus,
     params:
         kind=get_model_kind,
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         heldout_tokens=STUDY.evaluated_tokens(),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],

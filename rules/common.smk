@@ -110,8 +110,13 @@ def get_source_files(wildcards):
 
 
 def get_model_settings(wildcards):
-    """Settings of a model."""
-    return CONFIG["models"][wildcards.model]
+    """Settings of a model that make it what it is."""
+    return {key: value for key, value in CONFIG["models"][wildcards.model].items() if key != "hook"}
+
+
+def get_hook(wildcards):
+    """The hook point that a model's activations are captured at."""
+    return STUDY.hook_of(wildcards.model)
 
 
 def get_model_kind(wildcards):
@@ -133,7 +138,8 @@ def get_model(wildcards):
 
 def get_like_settings(wildcards):
     """Settings of the model whose architecture an untrained one takes."""
-    return CONFIG["models"][CONFIG["models"][wildcards.model]["like"]]
+    like = CONFIG["models"][CONFIG["models"][wildcards.model]["like"]]
+    return {key: value for key, value in like.items() if key != "hook"}
 
 
 def get_like_files(wildcards):

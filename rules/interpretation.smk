@@ -200,7 +200,7 @@ rule measure_effects:
         runtime=120,
         gpu=get_gpus,
     params:
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         lens=CONFIG["interpretation"]["lens"],
         effects=CONFIG["interpretation"]["effects"],
         steering=CONFIG["interpretation"]["steering"],

@@ -30,7 +30,7 @@ rule train_sae:
     params:
         settings=get_sae_settings,
         include_bos=CONFIG["graph"]["include_bos"],
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         context_length=CONFIG["corpus"]["context_length"],
         prepend_bos=CONFIG["corpus"]["prepend_bos"],
     message:
@@ -59,7 +59,7 @@ rule make_neuron_dictionary:
         mem_mb=2000,
         runtime=10,
     params:
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         context_length=CONFIG["corpus"]["context_length"],
         prepend_bos=CONFIG["corpus"]["prepend_bos"],
     message:
@@ -93,7 +93,7 @@ rule evaluate_sae:
         gpu=get_gpus,
     params:
         architecture=get_architecture,
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         heldout_tokens=STUDY.evaluated_tokens(),
         forward_contexts=CONFIG["activations"]["forward_contexts"],
         include_bos=CONFIG["graph"]["include_bos"],
@@ -154,7 +154,7 @@ rule import_sae:
         runtime=30,
     params:
         settings=get_sae_settings,
-        hook=CONFIG["activations"]["hook"],
+        hook=get_hook,
         context_length=CONFIG["corpus"]["context_length"],
         prepend_bos=CONFIG["corpus"]["prepend_bos"],
     message:

@@ -188,6 +188,20 @@ def test_presets_pass_the_schema(path):
         assert check(completed).columns()
 
 
+def test_a_model_may_have_a_hook_of_its_own_and_an_untrained_one_has_that_of_its_model():
+    found = study(**{"models.deep": {"kind": "trained", "layers": 3, "hook": "blocks.2.hook_resid_pre"}})
+    assert found.hook_of("main") == found.hook_of("control") == "blocks.0.mlp.hook_post"
+    assert (found.hook_of("deep"), found.features_of("deep", "neurons")) == ("blocks.2.hook_resid_pre", 128)
+    found = study(**{"models.main.hook": "blocks.0.mlp.hook_pre"})
+    assert found.hook_of("control") == "blocks.0.mlp.hook_pre"
+    found = study(**{"models.control.hook": "blocks.0.hook_mlp_out"})
+    assert (found.hook_of("main"), found.hook_of("control")) == ("blocks.0.mlp.hook_post", "blocks.0.hook_mlp_out")
+    with pytest.raises(
+        ConfigError, match=r"models\.main\.hook: found 'blocks\.1\.mlp\.hook_post', but model 'main' has bl"
+    ):
+        study(**{"models.main.hook": "blocks.1.mlp.hook_post"})
+
+
 def test_the_default_configuration_is_a_study():
     assert len(check(complete(yaml.safe_load((ROOT / "config.yaml").read_text()))).columns()) >= 5
 

@@ -9,6 +9,7 @@ from coact.jobs import job
 from coact.models.bridge import check_hook, make_bridge
 from coact.models.folder import new_gpt2, save_model
 from coact.models.train import train_model
+from coact.study import hook_key, hook_of
 
 SHAPE = ("layers", "d_model", "heads", "d_mlp", "activation", "seed")
 
@@ -19,7 +20,8 @@ with job(snakemake) as stamp:
     shape = {key: settings[key] for key in SHAPE}
     shape |= {"vocabulary": len(tokenizer), "context_length": contexts.shape[1], "tokenizer": tokenizer}
     # The hook is checked on a model of the same shape before the long work begins.
-    check_hook(make_bridge(new_gpt2(**shape), tokenizer, name), snakemake.config["activations"]["hook"], name)
+    hook, key = hook_of(snakemake.config, name), hook_key(snakemake.config, name)
+    check_hook(make_bridge(new_gpt2(**shape), tokenizer, name), hook, name, key)
     model = new_gpt2(**shape)
     training = {key: value for key, value in settings.items() if key not in SHAPE[:-1] and key != "kind"}
     write_table(train_model(model, contexts, **training), snakemake.output.history, stamp)

@@ -57,6 +57,10 @@ class Study:
             return CORPUS_TOKENIZER
         return self.tokenizer_of(self.config["models"][model]["like"]) if kind == "untrained" else model
 
+    def hook_of(self, model: str) -> str:
+        """The hook point that a model's activations are captured at: its own, or that of all."""
+        return hook_of(self.config, model)
+
     def tokenizers(self) -> list[str]:
         """All tokenizers of the study, each once."""
         return list(dict.fromkeys(self.tokenizer_of(model) for model in self.config["models"]))
@@ -106,7 +110,7 @@ class Study:
 
     def features_of(self, model: str, sae: str) -> int | None:
         """Features of a dictionary, where the hook's name and the model's shape tell; else None."""
-        width = hook_width(self.config["activations"]["hook"], _shape(self.config, model))
+        width = hook_width(self.hook_of(model), _shape(self.config, model))
         settings = self.sae_settings(sae)
         if width is None or settings["kind"] == "neurons":
             return width
@@ -174,13 +178,10 @@ def _check_model(config: dict[str, Any], name: str) -> None:
             )
     if model["kind"] == "local":
         _check_folder(Path(model["path"]), key)
-    layers = _shape(config, name).get("layers")
-    block = re.match(r"blocks\.(\d+)\.", config["activations"]["hook"])
+    layers, hook = _shape(config, name).get("layers"), hook_of(config, name)
+    block = re.match(r"blocks\.(\d+)\.", hook)
     if block and layers is not None and int(block.group(1)) >= layers:
-        raise ConfigError(
-            f"activations.hook: found '{config['activations']['hook']}',"
-            f" but model '{name}' has blocks 0 to {layers - 1}"
-        )
+        raise ConfigError(f"{hook_key(config, name)}: found '{hook}', but model '{name}' has blocks 0 to {layers - 1}")
 
 
 def _check_folder(folder: Path, key: str) -> None:
@@ -230,14 +231,17 @@ def check_resampling(steps: Sequence[int], window: int, key: str = "resample_ste
 
 
 def _check_import(study: Study, family: str) -> None:
-    settings, asked = study.config["saes"][family], study.config["activations"]["hook"]
+    settings = study.config["saes"][family]
     check_options(settings, f"saes.{family}")
     found = describe(settings, f"saes.{family}")["metadata"].get("hook_name")
-    if settings["hook_check"] and found not in (None, asked):
-        raise ConfigError(
-            f"saes.{family}: '{settings['path']}' is an SAE of activations at '{found}', but activations.hook is"
-            f" '{asked}'; where both name one place, set saes.{family}.hook_check to false"
-        )
+    for model in settings["models"] or study.config["models"]:
+        asked = study.hook_of(model)
+        if settings["hook_check"] and found not in (None, asked):
+            raise ConfigError(
+                f"saes.{family}: '{settings['path']}' is an SAE of activations at '{found}', but"
+                f" {hook_key(study.config, model)} is '{asked}'; where both name one place, set"
+                f" saes.{family}.hook_check to false"
+            )
 
 
 def _check_tokens(study: Study) -> None:
@@ -277,7 +281,7 @@ def _check_dictionary(study: Study, model: str, sae: str) -> None:
     if features is None:
         return
     settings, family = study.sae_settings(sae), sae.partition("-")[0]
-    width = hook_width(study.config["activations"]["hook"], _shape(study.config, model))
+    width = hook_width(study.hook_of(model), _shape(study.config, model))
     if settings["kind"] == "import" and settings["d_in"] != width:
         raise ConfigError(
             f"saes.{family}.path: '{settings['path']}' is an SAE of {settings['d_in']} dimensions, but activations of"
@@ -318,6 +322,20 @@ def prefix_sizes(features: int, prefixes: Sequence[float], key: str = "prefixes"
 def _check_ascent(prefixes: Sequence[float], key: str) -> None:
     if not prefixes or list(prefixes) != sorted(set(prefixes)) or prefixes[-1] != 1:
         raise ConfigError(f"{key}: found {list(prefixes)}, expected shares that ascend to 1")
+
+
+def hook_of(config: dict[str, Any], model: str) -> str:
+    """The hook point of a model: its own, that of the model it is like, or `activations.hook`."""
+    key = hook_key(config, model)
+    return config["activations"]["hook"] if key == "activations.hook" else config["models"][key.split(".")[1]]["hook"]
+
+
+def hook_key(config: dict[str, Any], model: str) -> str:
+    """The key of the configuration that says where a model's activations are captured."""
+    settings = config["models"].get(model) or {}
+    if settings.get("hook") is not None:
+        return f"models.{model}.hook"
+    return hook_key(config, settings["like"]) if settings.get("like") else "activations.hook"
 
 
 def hook_width(hook: str, shape: dict[str, int]) -> int | None:

@@ -23,6 +23,7 @@ class Column:
         tokenizer: name of the model's tokenizer; models with the same one read the same tokens. Empty where nothing is
             known.
         weights: of the model: trained, or those of an untrained one, initial or shuffled.
+        hook: hook point that the activations are of; empty where nothing is known.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Column:
     recipe: str = ""
     tokenizer: str = ""
     weights: str = TRAINED
+    hook: str = ""
 
     @property
     def untrained(self) -> bool:
@@ -56,7 +58,16 @@ def _column(study: Study, model: str, sae: str) -> Column:
         settings.pop(key, None)
     weights = study.config["models"][model].get("weights", TRAINED)
     control = weights != TRAINED or settings["kind"] == "neurons" or settings.get("decoder") == "random"
-    return Column(model, sae, control, expansion, canonical_json(settings), study.tokenizer_of(model), weights)
+    return Column(
+        model,
+        sae,
+        control,
+        expansion,
+        canonical_json(settings),
+        study.tokenizer_of(model),
+        weights,
+        study.hook_of(model),
+    )
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,8 @@ def comparable(columns: Sequence[Column]) -> list[Pair]:
     """Pairs of dictionaries whose features can be matched, in the order of the columns.
 
     Activations can be matched where they are over the same tokens: on one model, or on two that share their tokenizer;
-    of the latter, dictionaries that differ in the model and perhaps in the seed only. Decoder rows can be matched where
-    both dictionaries are trained on one model: neurons have none of their own.
+    of the latter, dictionaries at one hook point that differ in the model and perhaps in the seed only. Decoder rows
+    can be matched where both dictionaries are trained on one model: neurons have none of their own.
     """
     found = []
     for a, b in combinations(range(len(columns)), 2):
@@ -90,7 +101,7 @@ def comparable(columns: Sequence[Column]) -> list[Pair]:
             trained = one.expansion is not None and other.expansion is not None
             differ = _difference(one, other) if trained else "neurons"
             found.append(Pair(a, b, differ, ("decoder", "activations") if trained else ("activations",)))
-        elif _alike(one, other) and one.tokenizer and one.tokenizer == other.tokenizer:
+        elif _alike(one, other) and one.hook == other.hook and one.tokenizer and one.tokenizer == other.tokenizer:
             found.append(Pair(a, b, "model", ("activations",)))
     return found
 

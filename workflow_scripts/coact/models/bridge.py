@@ -44,7 +44,7 @@ def make_bridge(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name
     return bridge.requires_grad_(False)
 
 
-def check_hook(bridge: TransformerBridge, hook: str, model: str) -> None:
+def check_hook(bridge: TransformerBridge, hook: str, model: str, key: str = "activations.hook") -> None:
     """Refuse a hook point that the model lacks, naming those it has.
 
     Raises:
@@ -55,7 +55,7 @@ def check_hook(bridge: TransformerBridge, hook: str, model: str) -> None:
     layers = bridge.cfg.n_layers
     block = "blocks.0." if layers == 1 else f"blocks.[0-{layers - 1}]."
     known = dict.fromkeys(re.sub(r"^blocks\.\d+\.", block, name) for name in bridge.hook_dict)
-    raise ConfigError(f"activations.hook: model '{model}' has no '{hook}'; it has: {', '.join(known)}")
+    raise ConfigError(f"{key}: model '{model}' has no '{hook}'; it has: {', '.join(known)}")
 
 
 @torch.inference_mode()

@@ -51,7 +51,7 @@ def _settings(results: Results) -> dict[str, str]:
         "config_digest": results.config_hash[:HASH_SHOWN],
         "column_count": plural(len(results.columns), "column"),
         "model_names": listed(list(config["models"])),
-        "hook_point": activations["hook"],
+        "hook_point": listed(list(dict.fromkeys(study.hook_of(model) for model in config["models"]))),
         "storage_dtype": activations["dtype"],
         "context_length": count(corpus["context_length"]),
         "vocabulary_size": count(train.get("vocabulary")),
