@@ -47,8 +47,8 @@ graph: {{batches: 16}}
 def test_both_places_are_columns_with_their_own_width(layers_study):
     table = pd.read_parquet(layers_study / "results/comparison/summary.parquet").set_index(["model", "sae"])
     assert set(table.index) == {("mlp", "topk-x2-s0"), ("stream", "topk-x2-s0"), ("mlp", "neurons")}
-    assert table.loc[("mlp", "topk-x2-s0"), "features"] == 2 * 172
-    assert table.loc[("stream", "topk-x2-s0"), "features"] == 2 * 64
+    assert table.loc[("mlp", "topk-x2-s0"), "d_sae"] == 2 * 172
+    assert table.loc[("stream", "topk-x2-s0"), "d_sae"] == 2 * 64
     page = (layers_study / "results/report/report.html").read_text(encoding="utf-8")
     assert MLP in page
     assert STREAM in page
