@@ -346,6 +346,7 @@ def make_corpus(name: str = "docstrings", package: str = "numpy") -> dict[str, A
         "seed": 0,
         "heldout_share": 0.1,
         "labels": [name, "arabic"],
+        "left_out": {},
         "sources": {name: {**installed, **common}, "probes": {**probes, **common}},
     }
 

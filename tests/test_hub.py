@@ -302,6 +302,31 @@ def test_text_of_the_hub_is_mixed_with_other_sources_and_kept_at_its_commit(hub,
     assert 0 < len(own) < len(table)
 
 
+def test_an_optional_source_that_fails_is_left_out_and_one_that_is_not_ends_the_study(hub, workspace):
+    config = yaml.safe_load((workspace / "config.yaml").read_text())["corpus"]
+    probes = next(source for source in config["sources"] if source["kind"] == "probes")
+    theirs = {"name": "theirs", "kind": "huggingface", "path": "owner/nothing", "share": 0.5}
+    targets = ["results/tokens/corpus/manifest.json", "results/hub/manifest.json"]
+    for optional in (False, True):
+        corpus = {"sources": [theirs | {"optional": optional}, probes | {"share": 0.5}]}
+        (workspace / "hub.yaml").write_text(yaml.safe_dump({"corpus": corpus}))
+        done = run(workspace, hub, "--", *targets)
+        assert (done.returncode == 0) == optional, done.stdout[-4000:]
+        assert not optional or not json.loads((workspace / targets[1]).read_text())["repositories"]
+    assert "left out, as it is optional" in (workspace / "logs/fetch_dataset/theirs.log").read_text()
+    manifest = json.loads((workspace / "results/corpus/manifest.json").read_text())
+    assert list(manifest["sources"]) == ["probes"]
+    assert "'owner/nothing': there is no such dataset" in manifest["left_out"]["theirs"]
+
+
+def test_where_every_source_fails_the_study_ends(hub, workspace):
+    theirs = {"name": "theirs", "kind": "huggingface", "path": "owner/nothing", "share": 1, "optional": True}
+    (workspace / "hub.yaml").write_text(yaml.safe_dump({"corpus": {"sources": [theirs]}}))
+    done = run(workspace, hub, "--", "results/corpus/manifest.json")
+    assert done.returncode != 0
+    assert "error: corpus.sources: no source is left; corpus.sources: theirs.path: 'owner/nothing'" in done.stdout
+
+
 # --- a study on a model from the Hub
 
 

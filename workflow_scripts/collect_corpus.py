@@ -2,10 +2,13 @@
 
 from coact.artefacts import write_json, write_table
 from coact.corpus.collect import collect
+from coact.corpus.sources import available_sources
 from coact.jobs import job
 
 with job(snakemake) as stamp:
-    corpus = collect(**snakemake.params.corpus)
+    settings = dict(snakemake.params.corpus)
+    sources, failed = available_sources(settings.pop("sources"))
+    corpus = collect(sources, **settings)
     write_table(corpus.train, snakemake.output.train, stamp)
     write_table(corpus.heldout, snakemake.output.heldout, stamp)
-    write_json({"provenance": stamp, **corpus.manifest}, snakemake.output.manifest)
+    write_json({"provenance": stamp, **corpus.manifest, "left_out": failed}, snakemake.output.manifest)

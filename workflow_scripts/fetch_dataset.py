@@ -1,18 +1,28 @@
 """Adapter of rule fetch_dataset."""
 
+import logging
+
 import pandas as pd
 
 from coact.artefacts import write_json, write_table
 from coact.corpus.sources.huggingface import COLUMNS, stream_documents
+from coact.errors import StudyError
 from coact.hub import pin
 from coact.jobs import job
 
 with job(snakemake) as stamp:
     params, output = snakemake.params, snakemake.output
     spec, key = params.source, f"corpus.sources: {params.source['name']}"
-    commit = pin("dataset", spec["path"], spec["revision"], key)
-    documents = pd.DataFrame(stream_documents(spec, commit, params.most_bytes, key), columns=COLUMNS)
-    write_table(documents.astype({"row": "int64"}), output.documents, stamp)
+    rows, commit, failed = [], None, None
+    try:
+        commit = pin("dataset", spec["path"], spec["revision"], key)
+        rows = list(stream_documents(spec, commit, params.most_bytes, key))
+    except StudyError as error:
+        if not spec["optional"]:
+            raise
+        failed = str(error)
+        logging.getLogger("coact").warning("left out, as it is optional: %s", failed)
+    write_table(pd.DataFrame(rows, columns=COLUMNS).astype({"row": "int64", "text": "str"}), output.documents, stamp)
     record = {name: spec[name] for name in ("path", "config", "split", "revision", "column")}
-    record |= {"kind": "dataset", "name": spec["path"], "commit": commit, "documents": len(documents)}
+    record |= {"kind": "dataset", "name": spec["path"], "commit": commit, "documents": len(rows), "failed": failed}
     write_json({"provenance": stamp, **record}, output.pin)

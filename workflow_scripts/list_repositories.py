@@ -6,5 +6,5 @@ from coact.jobs import job
 with job(snakemake) as stamp:
     pins = [read_json(path) for path in snakemake.input.pins]
     names = ("kind", "name", "revision", "commit")
-    repositories = [{name: pin[name] for name in names} for pin in pins]
+    repositories = [{name: pin[name] for name in names} for pin in pins if pin["commit"]]
     write_json({"provenance": stamp, "repositories": repositories}, snakemake.output.manifest)

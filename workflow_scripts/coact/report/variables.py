@@ -42,6 +42,13 @@ def report_variables(results: Results) -> dict[str, str]:
     }
 
 
+def _left_out(failed: dict[str, str]) -> str:
+    """Sources that could not be had, and why."""
+    if not failed:
+        return "All sources of the configuration gave text."
+    return " ".join(f"Source {name} was left out: {reason}." for name, reason in failed.items())
+
+
 def _settings(results: Results) -> dict[str, str]:
     config, study = results.study.config, results.study
     graph, activations, corpus = config["graph"], config["activations"], config["corpus"]
@@ -51,6 +58,7 @@ def _settings(results: Results) -> dict[str, str]:
         "config_digest": results.config_hash[:HASH_SHOWN],
         "column_count": plural(len(results.columns), "column"),
         "model_names": listed(list(config["models"])),
+        "left_out_sentence": _left_out(results.corpus["left_out"]),
         "hook_point": listed(list(dict.fromkeys(study.hook_of(model) for model in config["models"]))),
         "storage_dtype": activations["dtype"],
         "context_length": count(corpus["context_length"]),

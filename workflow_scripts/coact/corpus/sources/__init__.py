@@ -56,6 +56,23 @@ def check_sources(sources: list[dict[str, Any]]) -> None:
                     )
 
 
+def available_sources(sources: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The sources that can be read, and by name why the others, optional ones of the Hub, cannot.
+
+    Raises:
+        ConfigError: none with a share above 0 is left.
+    """
+    failed = {
+        spec["name"]: reason
+        for spec in used_sources(sources)
+        if spec["kind"] == "huggingface" and (reason := huggingface.why_left_out(spec))
+    }
+    kept = [spec for spec in sources if spec["name"] not in failed]
+    if not used_sources(kept):
+        raise ConfigError(f"corpus.sources: no source is left; {' '.join(failed.values())}")
+    return kept, failed
+
+
 def used_sources(sources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sources that have a share above 0, in the order of the configuration."""
     return [spec for spec in sources if spec["share"] > 0]

@@ -34,6 +34,11 @@ def describe(spec: dict[str, Any]) -> dict[str, Any]:
     return {name: pin[name] for name in ("path", "config", "split", "revision", "commit")}
 
 
+def why_left_out(spec: dict[str, Any]) -> str | None:
+    """Why an optional source has no documents; None where it has."""
+    return read_json(FOLDER / f"{spec['name']}.json")["failed"]
+
+
 def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
     """Yield the documents that were fetched, in their order in the data set.
 
