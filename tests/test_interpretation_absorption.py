@@ -69,6 +69,13 @@ def test_tokens_that_are_not_counted_do_not_matter():
     np.testing.assert_allclose(found.f1, kept.f1)
 
 
+def test_features_that_are_always_on_tell_nothing_and_break_nothing():
+    dense, marks = np.ones((60, 3)), (np.arange(60) < 20)[None]
+    found = grow(dense, marks, {"c0": [1, 0, 2]}, least_gain=0.0)["c0"]
+    assert found.features.tolist() == [1]
+    assert found.f1.tolist() == [0.5]  # of saying that everything belongs to it
+
+
 def test_a_context_without_tokens_or_candidates_has_no_main_features():
     dense = np.ones((30, 2))
     marks = np.stack([np.zeros(30, bool), np.ones(30, bool)])

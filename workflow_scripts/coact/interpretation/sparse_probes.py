@@ -113,7 +113,7 @@ def _grow(
     """
     means = x.sum(axis=0) / tokens
     gram = x.T @ x - tokens * np.outer(means, means)
-    gram += SLACK * np.trace(gram) * np.eye(len(gram))
+    gram += (SLACK * np.trace(gram) or 1.0) * np.eye(len(gram))  # of features that never change nothing is learnt
     target = x[y].sum(axis=0) - positives * means
     chosen, scores = [0], [_best_f1(x[:, 0], y, positives)]
     while len(chosen) < min(most, x.shape[1]):
