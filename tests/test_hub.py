@@ -63,24 +63,29 @@ def folder(tmp_path):
     return made
 
 
+def in_process(script, arguments, begins, **environment):
+    """What a script prints last, in a process of its own, which reads its environment as jobs do."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    plain = {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=kept | plain | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        assert "\n" not in found["error"]
+        assert found["error"].startswith(begins)
+    return found
+
+
 @pytest.fixture
 def ask(hub, tmp_path):
-    """Ask the client in a process of its own, which reads its environment as jobs do."""
+    """Ask the client for a model."""
 
     def asking(name="owner/model", revision="main", **environment):
-        plain = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_ETAG_TIMEOUT": "2"}
-        plain |= {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        done = subprocess.run(
-            [sys.executable, "-c", ASK, name, revision],
-            env=kept | plain | environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        found = json.loads(done.stdout.splitlines()[-1])
-        if "error" in found:
-            assert "\n" not in found["error"]
-            assert found["error"].startswith("models.theirs.")
-        return found
+        own = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")} | environment
+        return in_process(ASK, [name, revision], "models.theirs.", **own)
 
     return asking
 
@@ -215,19 +220,8 @@ def read(hub, tmp_path):
     """Stream a data set in a process of its own."""
 
     def reading(most_bytes=10**9, environment=None, **spec):
-        plain = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
-        plain |= {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_ETAG_TIMEOUT": "2"}
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        done = subprocess.run(
-            [sys.executable, "-c", ASK_DATA, json.dumps(spec), str(most_bytes)],
-            env=kept | plain | (environment or {}), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
-        found = json.loads(done.stdout.splitlines()[-1])
-        if "error" in found:
-            assert "\n" not in found["error"]
-            assert found["error"].startswith("corpus.sources: theirs")
-        return found
+        own = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")} | (environment or {})
+        return in_process(ASK_DATA, [json.dumps(spec), str(most_bytes)], "corpus.sources: theirs", **own)
 
     return reading
 

@@ -10,8 +10,7 @@ from coact.models.folder import load_model, save_model
 from coact.study import hook_key, hook_of
 
 with job(snakemake):
-    key = f"models.{snakemake.wildcards.model}"
-    folder = model_folder(snakemake.params.settings, snakemake.input.source, key)
     config, name = snakemake.config, snakemake.wildcards.model
+    folder = model_folder(snakemake.params.settings, snakemake.input.source, f"models.{name}")
     check_hook(load_bridge(folder), hook_of(config, name), name, hook_key(config, name))
     save_model(load_model(folder), load_tokenizer(folder), Path(snakemake.output.model[0]).parent)

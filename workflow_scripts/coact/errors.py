@@ -14,3 +14,9 @@ class ConfigError(StudyError):
 
 class ArtefactError(StudyError):
     """A file of the study is missing, truncated, altered or of another kind."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, on one line; its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

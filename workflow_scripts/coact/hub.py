@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from coact.artefacts import read_json
-from coact.errors import ConfigError, StudyError
+from coact.errors import ConfigError, StudyError, first_line
 
 # Of a model: weights as safetensors, and whatever a tokenizer may consist of.
 MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
@@ -77,11 +77,6 @@ def pin(kind: str, name: str, revision: str, key: str) -> str:
     return _asking(lambda: HfApi().repo_info(name, repo_type=kind, revision=revision).sha, kind, name, revision, key)
 
 
-def cached(kind: str, name: str, commit: str, patterns: Sequence[str], key: str) -> Path:
-    """The folder of a snapshot that `fetch` has brought; the Hub is asked only where its cache was emptied since."""
-    return fetch(kind, name, commit, patterns, key).folder
-
-
 def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
     """The folder that a model comes in.
 
@@ -92,7 +87,8 @@ def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -
     """
     if settings["kind"] == "local":
         return Path(settings["path"])
-    return cached("model", settings["name"], read_json(source[0])["commit"], MODEL_PATTERNS, key)
+    # A commit that is cached is not asked for; where the cache was emptied since, it is fetched again.
+    return fetch("model", settings["name"], read_json(source[0])["commit"], MODEL_PATTERNS, key).folder
 
 
 def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key: str) -> Result:
@@ -105,7 +101,7 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
     try:
         return ask()
     except errors.HFValidationError as error:
-        raise ConfigError(f"{place} is no name of a repository ({_line(error)})") from None
+        raise ConfigError(f"{place} is no name of a repository ({first_line(error).rstrip('.')})") from None
     except errors.GatedRepoError:
         raise ConfigError(f"{place} is gated {about}, and {token}; ask for access on its page") from None
     except errors.RepositoryNotFoundError:
@@ -128,7 +124,8 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
         TransportError,
     ) as error:  # of downloads that are not what they should be, of disks, of the network
         raise StudyError(
-            f"{place}: the download broke off ({_line(error)}); what is complete is kept, run the same again"
+            f"{place}: the download broke off ({first_line(error).rstrip('.')}); what is complete is kept, run the same"
+            " again"
         ) from None
 
 
@@ -168,8 +165,3 @@ def _in_cache(kind: str, name: str, revision: str) -> str:
     if not commits:
         return f"nothing of it is cached in {constants.HF_HUB_CACHE}"
     return f"revision '{revision}' is not cached; there are {', '.join([*refs, *commits][:MOST_NAMES])}"
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coact.artefacts.files import atomic
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, first_line
 from coact.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> "pd.DataFr
     except FileNotFoundError:
         raise ArtefactError(f"{path}: no such file; expected a Parquet table of the study") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise ArtefactError(f"{path}: not a whole Parquet table ({str(error).splitlines()[0]})") from None
+        raise ArtefactError(f"{path}: not a whole Parquet table ({first_line(error)})") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coact.artefacts import atomic_folder, read_json
-from coact.errors import ConfigError
+from coact.errors import ConfigError, first_line
 
 if TYPE_CHECKING:
     from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -89,7 +89,7 @@ def load_tokenizer(folder: str | Path) -> "PreTrainedTokenizerBase":
     try:
         return _tokenizer_class(folder).from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the libraries raise many kinds, the Rust one bare exceptions
-        raise ConfigError(f"{folder}: its tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"{folder}: its tokenizer cannot be opened ({first_line(error)})") from error
 
 
 def _tokenizer_class(folder: Path) -> "type[PreTrainedTokenizerFast] | type[AutoTokenizer]":
@@ -126,7 +126,7 @@ def spell_tokens(path: str | Path, ids: Sequence[int]) -> list[str]:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare exceptions
-        raise ConfigError(f"{path}: the tokenizer cannot be opened ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"{path}: the tokenizer cannot be opened ({first_line(error)})") from error
     texts = [tokenizer.decode([token], skip_special_tokens=False) for token in ids]
     return [
         _spell_bytes(tokenizer.id_to_token(token) or f"<{token}>") if not text or UNKNOWN_CHARACTER in text else text

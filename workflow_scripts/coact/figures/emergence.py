@@ -26,7 +26,7 @@ from coact.comparison.wording import (
     spread,
 )
 from coact.figures.layout import LINE_POINTS, MAX_PANELS_ACROSS, header, legend
-from coact.figures.save import Drawing, words
+from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, Look, looks, style
 
 QUANTILES = ["q05", "q25", "q50", "q75", "q95"]
@@ -230,8 +230,5 @@ def _frequency_sentence(columns: Sequence[Column], entries: Sequence[dict[str, A
 
 def _nothing() -> Drawing:
     """A figure that says that there are no snapshots."""
-    with style():
-        figure = Figure(figsize=(PAGE_WIDTH, 0.6))
-        figure.text(0.5, 0.5, "no snapshots: saes.<family>.snapshot_steps is empty", ha="center", va="center")
     details = "Snapshots are taken after the steps that `snapshot_steps` of a family of SAEs lists."
-    return Drawing(figure, pd.DataFrame(columns=SHOWN), words(NO_SNAPSHOTS, details, "No data."))
+    return nothing("no snapshots: saes.<family>.snapshot_steps is empty", SHOWN, NO_SNAPSHOTS, details)

@@ -19,7 +19,7 @@ from matplotlib.textpath import TextPath
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, listed, percent, plural, sentence, spread
 from coact.figures.layout import power_ticks, shorten
-from coact.figures.save import Drawing, words
+from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import FONT, HUES, INK, MUTED, PAGE_WIDTH, SMALL_POINTS, TEXT_POINTS, style
 from coact.interpretation.memberships import shown_contexts
 
@@ -307,8 +307,5 @@ def _left_out(pairs: Sequence[tuple[Column, dict[str, Any]]], shown: Sequence[Co
 
 def _nothing(columns: Sequence[Column], summaries: Sequence[dict[str, Any]]) -> Drawing:
     """A figure that says that there is no map."""
-    with style():
-        figure = Figure(figsize=(PAGE_WIDTH, 0.6))
-        figure.text(0.5, 0.5, "no dictionary has a map", ha="center", va="center")
     details = sentence(_left_out(list(zip(columns, summaries, strict=True)), []).strip())
-    return Drawing(figure, pd.DataFrame(columns=COLUMNS), words("No dictionary has a map.", details, "No data."))
+    return nothing("no dictionary has a map", COLUMNS, "No dictionary has a map.", details)

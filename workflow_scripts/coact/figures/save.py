@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from coact.artefacts import atomic
-from coact.figures.style import style
+from coact.figures.style import PAGE_WIDTH, style
 
 
 class Drawing(NamedTuple):
@@ -35,6 +35,20 @@ def words(conclusion: str, details: str, alt: str) -> dict[str, str]:
         The three, and caption, the whole of it.
     """
     return {"conclusion": conclusion, "details": details, "caption": f"{conclusion} {details}", "alt": alt}
+
+
+def nothing(text: str, columns: Sequence[str], conclusion: str, details: str) -> Drawing:
+    """A figure that says that there is nothing to draw.
+
+    Args:
+        text: what the picture says.
+        columns: of its data, which have no rows.
+        conclusion, details: see `words`.
+    """
+    with style():
+        figure = Figure(figsize=(PAGE_WIDTH, 0.6))
+        figure.text(0.5, 0.5, text, ha="center", va="center")
+    return Drawing(figure, pd.DataFrame(columns=list(columns)), words(conclusion, details, "No data."))
 
 
 def save_drawing(

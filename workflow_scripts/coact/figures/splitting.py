@@ -17,7 +17,7 @@ from coact.comparison.wording import count, defined, p_value, percent, plural, s
 from coact.figures.ground_truth import wilson_interval
 from coact.figures.layout import LINE_POINTS, percent_ticks, shorten
 from coact.figures.lineages import Lineages, branch_width, draw_lineages
-from coact.figures.save import Drawing, words
+from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
 
 MOST_PAIRS = 6  # that have room; the data have all
@@ -252,8 +252,5 @@ def _caption(table: pd.DataFrame, shown: int, pairs: int, lineages: Lineages, le
 
 def _nothing() -> Drawing:
     """A figure that says that there are no two widths."""
-    with style():
-        figure = Figure(figsize=(PAGE_WIDTH, 0.6))
-        figure.text(0.5, 0.5, "no two widths: saes.<family>.expansion lists one alone", ha="center", va="center")
     details = "Splitting is measured between dictionaries of one family whose `expansion` differs."
-    return Drawing(figure, pd.DataFrame(columns=list(SHOWN)), words(NO_PAIRS, details, "No data."))
+    return nothing("no two widths: saes.<family>.expansion lists one alone", SHOWN, NO_PAIRS, details)

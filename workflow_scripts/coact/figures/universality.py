@@ -13,7 +13,7 @@ from coact.comparison.agreement import OTHERS, kind_of_pair, universality_conclu
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, defined, plural, spread
 from coact.figures.layout import legend, observed_handle, shorten
-from coact.figures.save import Drawing, words
+from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
 
 MATCHING = "activations"
@@ -117,8 +117,5 @@ def _caption(columns: Sequence[Column], best: pd.DataFrame, data: pd.DataFrame, 
 
 
 def _nothing() -> Drawing:
-    with style():
-        figure = Figure(figsize=(PAGE_WIDTH, 0.6))
-        figure.text(0.5, 0.5, "no two dictionaries on the same tokens", ha="center", va="center")
     details = "Features are looked up in dictionaries on the same model, or on one with the same tokenizer."
-    return Drawing(figure, pd.DataFrame(columns=DATA), words(NOTHING, details, "No data."))
+    return nothing("no two dictionaries on the same tokens", DATA, NOTHING, details)

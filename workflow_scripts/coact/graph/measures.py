@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
 
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, first_line
 
 EDGES_AT_ONCE = 1 << 14
 
@@ -76,7 +76,7 @@ def _read_tensor(path: str | Path, name: str) -> np.ndarray:
         with safe_open(path, "numpy") as file:
             return file.get_tensor(name)
     except (OSError, SafetensorError) as error:
-        raise ArtefactError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        raise ArtefactError(f"{path}: cannot be loaded ({first_line(error)})") from None
 
 
 def decoder_cosine(edges: pd.DataFrame, decoder: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, GPT2LMHea
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from coact.artefacts import atomic_folder
-from coact.errors import ConfigError
+from coact.errors import ConfigError, first_line
 from coact.models import MODEL_FILES
 
 
@@ -106,5 +106,4 @@ def shuffle(folder: str | Path, seed: int) -> PreTrainedModel:
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return re.sub(r"\s+", " ", text[0]) if text else type(error).__name__
+    return re.sub(r"\s+", " ", first_line(error))

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from coact.artefacts import atomic_folder, read_json, write_json
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, first_line
 from coact.provenance import canonical_json
 from coact.sae.architectures import SAE_LENS_ARCHITECTURES, Architecture
 
@@ -112,7 +112,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         return safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise ArtefactError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        raise ArtefactError(f"{path}: cannot be loaded ({first_line(error)})") from None
 
 
 def fill(sae: Architecture, tensors: dict[str, torch.Tensor], place: str) -> None:

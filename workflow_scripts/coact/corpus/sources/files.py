@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from coact.corpus.documents import Document
-from coact.errors import ConfigError
+from coact.errors import ConfigError, first_line
 
 BLOCK_BYTES = 1 << 20
 PARQUET_ROWS = 1024
@@ -157,7 +157,7 @@ def _read_parquet(path: Path, spec: dict[str, Any]) -> Iterator[tuple[int, str]]
                         _check_text(text, f"{path}: column {column!r}, row {number:,}")
                         yield number, text
     except pa.ArrowInvalid as error:
-        raise ConfigError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from None
+        raise ConfigError(f"{path}: not a whole Parquet file ({first_line(error)})") from None
 
 
 def _check_text(value: Any, place: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from coact.artefacts import read_json
 from coact.corpus.documents import Document
-from coact.errors import ArtefactError, ConfigError, StudyError
+from coact.errors import ArtefactError, ConfigError, StudyError, first_line
 from coact.progress import Progress
 
 FOLDER = Path("results/hub/datasets")
@@ -55,7 +55,7 @@ def read_documents(spec: dict[str, Any], seed: int) -> Iterator[Document]:
                 for row, text in zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True):
                     yield Document(text, spec["name"], spec["name"], f"{spec['path']}/{spec['split']}:{row}")
     except (OSError, pa.ArrowInvalid) as error:
-        raise ArtefactError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+        raise ArtefactError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def stream_documents(spec: dict[str, Any], commit: str, most_bytes: int, key: str) -> Iterator[tuple[int, str]]:
@@ -104,15 +104,12 @@ def _records(spec: dict[str, Any], commit: str, key: str) -> Iterator[dict[str, 
     try:
         yield from datasets.load_dataset(path, spec["config"], split=spec["split"], revision=commit, streaming=True)
     except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError, RuntimeError) as error:
-        raise ConfigError(f"{key}.path: '{path}' cannot be read as a data set ({_line(error)})") from None
+        raise ConfigError(
+            f"{key}.path: '{path}' cannot be read as a data set ({first_line(error).rstrip('.')})"
+        ) from None
     except ValueError as error:  # unknown configurations and splits; the message names those there are
-        raise ConfigError(f"{key}: '{path}': {_line(error)}") from None
+        raise ConfigError(f"{key}: '{path}': {first_line(error).rstrip('.')}") from None
     except (HfHubHTTPError, HTTPError, OSError) as error:
         raise StudyError(
-            f"{key}.path: '{path}': the Hub does not give it ({_line(error)}); run the same again"
+            f"{key}.path: '{path}': the Hub does not give it ({first_line(error).rstrip('.')}); run the same again"
         ) from None
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, first_line
 from coact.imported import describe
 from coact.sae.imports.source import Source, take
 
@@ -25,9 +25,8 @@ def read(settings: Mapping[str, Any], key: str) -> Source:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ArtefactError(
-            f"{path}: cannot be read as tensors alone, so it is not read at all ({reason.rstrip('.')})"
+            f"{path}: cannot be read as tensors alone, so it is not read at all ({first_line(error).rstrip('.')})"
         ) from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise ArtefactError(f"{path}: found something else than tensors by name, expected {', '.join(NAMES)}")

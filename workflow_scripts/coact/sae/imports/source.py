@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from coact.errors import ArtefactError
+from coact.imported import TRANSPOSED
 
 
 class Source(NamedTuple):
@@ -34,7 +35,7 @@ def take(tensors: dict[str, torch.Tensor], names: dict[str, str], place: str | P
     """
     found = {}
     for name, theirs in names.items():
-        plain = theirs.removesuffix(".T")
+        plain = theirs.removesuffix(TRANSPOSED)
         if plain not in tensors:
             raise ArtefactError(f"{place}: no tensor '{plain}' for {name}; it has {', '.join(sorted(tensors))}")
         found[name] = (tensors[plain].T if plain != theirs else tensors[plain]).float().contiguous()
