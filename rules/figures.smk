@@ -82,21 +82,17 @@ rule plot_meaning:
         contexts="results/comparison/contexts.parquet",
         descendants="results/comparison/descendants.parquet",
         splitting="results/comparison/splitting.parquet",
+        ultralow="results/comparison/ultralow.parquet",
         best=get_columns("results/interpretation/{model}/{sae}/contexts.parquet"),
         features=get_columns("results/interpretation/{model}/{sae}/context_features.parquet"),
-        explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
-        directions=get_columns("results/interpretation/{model}/{sae}/directions.parquet"),
-        chains=get_columns("results/interpretation/{model}/{sae}/chains.parquet"),
-        chain_steps=get_columns("results/interpretation/{model}/{sae}/chain_steps.parquet"),
-        chain_summaries=get_columns("results/interpretation/{model}/{sae}/chains.json"),
         absorption=get_columns("results/interpretation/{model}/{sae}/absorption.parquet"),
         absorption_summaries=get_columns("results/interpretation/{model}/{sae}/absorption.json"),
+        purity=get_columns("results/interpretation/{model}/{sae}/purity.json"),
         maps=get_columns("results/interpretation/{model}/{sae}/map.parquet"),
         map_summaries=get_columns("results/interpretation/{model}/{sae}/map.json"),
         assigned=get_columns("results/interpretation/{model}/{sae}/assigned.parquet"),
         nodes=get_columns("results/graphs/{model}/{sae}/nodes.parquet"),
         communities=get_columns("results/graphs/{model}/{sae}/communities.parquet"),
-        tokenizers=get_columns_tokenizers(),
         code=get_code("plot_meaning"),
     output:
         svg=expand("results/figures/{figure}.svg", figure=FAMILIES["meaning"]),
@@ -120,9 +116,46 @@ rule plot_meaning:
         contexts=CONFIG["interpretation"]["gallery"]["contexts"],
         dpi=CONFIG["figures"]["dpi"],
     message:
-        "Plot what features mean: contexts, map, splitting, absorption, explanations, chains"
+        "Plot what features mean: contexts, purity, map, rare features, splitting, absorption"
     script:
         "../workflow_scripts/plot_meaning.py"
+
+
+rule plot_behaviour:
+    input:
+        explanations=get_columns("results/interpretation/{model}/{sae}/explanations.parquet"),
+        directions=get_columns("results/interpretation/{model}/{sae}/directions.parquet"),
+        chains=get_columns("results/interpretation/{model}/{sae}/chains.parquet"),
+        chain_steps=get_columns("results/interpretation/{model}/{sae}/chain_steps.parquet"),
+        chain_summaries=get_columns("results/interpretation/{model}/{sae}/chains.json"),
+        lenses=get_columns("results/interpretation/{model}/{sae}/lens.parquet"),
+        effects=get_columns("results/interpretation/{model}/{sae}/effects.parquet"),
+        effect_summaries=get_columns("results/interpretation/{model}/{sae}/effects.json"),
+        steering=get_columns("results/interpretation/{model}/{sae}/steering.parquet"),
+        tokenizers=get_columns_tokenizers(),
+        code=get_code("plot_behaviour"),
+    output:
+        svg=expand("results/figures/{figure}.svg", figure=FAMILIES["behaviour"]),
+        png=expand("results/figures/{figure}.png", figure=FAMILIES["behaviour"]),
+        csv=expand("results/figures/{figure}.csv", figure=FAMILIES["behaviour"]),
+        caption=expand("results/figures/{figure}.json", figure=FAMILIES["behaviour"]),
+    log:
+        "logs/plot_behaviour.log",
+    benchmark:
+        "logs/plot_behaviour.tsv"
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        columns=get_column_records(),
+        dpi=CONFIG["figures"]["dpi"],
+    message:
+        "Plot what features do: explanations, chains, effects, steering"
+    script:
+        "../workflow_scripts/plot_behaviour.py"
 
 
 rule all_figures:

@@ -176,8 +176,8 @@ def make_purity(control: bool) -> dict[str, Any]:
     """purity.json; in a control permutations are as pure."""
     found = {
         "value": 0.6,
-        "features": {"mean": 0.5, "p": 0.001},
-        "frequency": {"mean": 0.6 if control else 0.5, "p": 0.7 if control else 0.001},
+        "features": {"mean": 0.5, "deviation": 0.02, "p": 0.001},
+        "frequency": {"mean": 0.6 if control else 0.5, "deviation": 0.02, "p": 0.7 if control else 0.001},
     }
     scope = {"features": 400, "communities": 9, "contexts": 4, "purity": found, "nmi": found}
     scopes = {"all_contexts": scope, "without_ordinary": {**scope, "features": 100}}

@@ -3,8 +3,8 @@
 Comes in: tables (nodes, null nodes, sensitivity, histories, densities) and summaries of every column; never a model.
 Goes out: per figure a Drawing (figure, data table, caption), written by `save_drawing` as SVG, PNG, CSV and JSON.
 
-    absorption, chains, contexts, degree, degree_frequency, emergence, explanations, frequency, frontier, maps,
-    nulls, rarefaction, sensitivity, splitting, training, universality
+    absorption, chains, contexts, degree, degree_frequency, effects, emergence, explanations, frequency, frontier,
+    maps, nulls, purity, rare_features, rarefaction, sensitivity, splitting, steering, training, universality
                                                             the figures, each by a function of its name
     save                                                    Drawing, save_drawing, make_figure
 
@@ -28,11 +28,12 @@ FAMILIES = {
     "meaning": (
         "contexts",
         "context_heatmap",
+        "purity",
         "feature_map",
+        "rare_features",
         "splitting",
         "absorption",
-        "explanations",
-        "chains",
     ),
+    "behaviour": ("explanations", "chains", "effects", "steering"),
 }
 FIGURES = tuple(figure for figures in FAMILIES.values() for figure in figures)

@@ -8,23 +8,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, defined, percent, plural, spread
 from coact.figures.layout import legend, observed_handle
+from coact.figures.rows import dictionary_rows, not_measured, null_bar, null_bar_handle, percent_axis
 from coact.figures.save import Drawing, words
-from coact.figures.style import INK, MUTED, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
+from coact.figures.style import INK, Look, looks, style
 
 PANELS = {
     "fraction": "Absorbed fraction",
     "absorbed": "Tokens absorbed whole",
     "silent": "Main features silent",
 }
-ROW_INCHES = 0.36
 NOTHING = "No dictionary has a context whose linear probe is good enough, so absorption is not measured."
 MEAN = {"linestyle": "", "marker": "|", "markersize": 13, "markeredgewidth": 1.8, "color": INK, "zorder": 4}
-NULL = {"facecolor": "#C4C4C4", "edgecolor": "#8A8A8A", "linewidth": 0.5}
 
 
 def absorption(
@@ -38,16 +36,13 @@ def absorption(
     data = pd.concat([_rows(*entry) for entry in zip(columns, tables, strict=True)], ignore_index=True)
     with style():
         found = looks(columns)
-        figure = Figure(figsize=(PAGE_WIDTH, 1.05 + ROW_INCHES * len(columns)), layout="constrained")
-        axes = list(figure.subplots(1, len(PANELS), sharey=True))
-        for panel, (measure, title) in zip(axes, PANELS.items(), strict=True):
-            panel.set_title(title, loc="left")
+        figure, axes = dictionary_rows(columns, list(PANELS.values()))
+        for panel, measure in zip(axes, PANELS, strict=True):
             for place, (column, summary) in enumerate(zip(columns, summaries, strict=True)):
                 mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)]
                 _draw(panel, place, mine[measure].to_numpy(), summary[measure], found[column.name])
-            _set_axis(panel, data[measure])
-        axes[0].set_yticks(range(len(columns)), [column.name for column in columns])
-        axes[0].set_ylim(len(columns) - 0.5, -0.5)
+            largest = data[measure].max()
+            percent_axis(panel, max(0.05, largest) if defined(largest) else 1.0)
         figure.supxlabel("Of held-out tokens of a context that its linear probe finds")
         _legend(figure, list(found.values()))
     return Drawing(figure, data, _caption(columns, tables, summaries))
@@ -61,27 +56,15 @@ def _rows(column: Column, table: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(panel: Axes, place: int, values: np.ndarray, summary: Any, look: Look) -> None:
     if not len(values):
-        panel.text(0.02, place, "not measured", transform=panel.get_yaxis_transform(), fontsize=SMALL_POINTS,
-                   color=MUTED, va="center")  # fmt: skip
+        not_measured(panel, place)
         return
     if isinstance(summary, dict):
-        if defined(summary["low"]):
-            width = max(summary["high"] - summary["low"], 1e-4)
-            panel.barh(place, width, 0.5, summary["low"], zorder=2, **NULL)
+        null_bar(panel, place, summary["low"], summary["high"])
         summary = summary["value"]
     # In the order of their values, above and below the line in turn: equal dots are seen as many.
     heights = place + 0.16 * ((np.argsort(np.argsort(values, kind="stable"), kind="stable") % 3) - 1)
     panel.plot(values, heights, "o", color=look.color, markersize=3.6, alpha=0.7, markeredgewidth=0, zorder=3)
     panel.plot(summary, place, **MEAN)
-
-
-def _set_axis(panel: Axes, values: pd.Series) -> None:
-    largest = values.max()
-    panel.set_xlim(-0.02 * (most := max(0.05, 1.08 * largest) if defined(largest) else 1.0), most)
-    panel.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%" if value else "0")
-    panel.xaxis.get_major_locator().set_params(nbins=4)
-    panel.tick_params(axis="y", length=0)
-    panel.grid(axis="y", visible=False)
 
 
 def _legend(figure: Figure, used: Sequence[Look]) -> None:
@@ -90,7 +73,7 @@ def _legend(figure: Figure, used: Sequence[Look]) -> None:
         [
             (observed_handle(used), "a context (in the dictionary's colour)"),
             (Line2D([], [], **MEAN), "mean over contexts"),
-            (Patch(**NULL), "null of the mean: rows exchanged, 95%"),
+            (null_bar_handle(), "null of the mean: rows exchanged, 95%"),
         ],
     )
 

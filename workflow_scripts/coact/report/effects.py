@@ -1,17 +1,12 @@
-"""What features do in the model: logit lens, ablation and steering, as tables and sentences.
+"""What features do in the model: logit lens, ablation and steering, as tables and sentences."""
 
-A random direction of the same norm may be read out less strongly than decoder rows are. The gain of features is
-therefore given beside their effects: the median standard deviation of their logits over that of random directions. To
-second order, a Kullback-Leibler divergence grows with the square of it.
-"""
-
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from coact.comparison.columns import Column
+from coact.comparison.gain import ablated_gain, ratio
 from coact.comparison.wording import (
     NOT_DEFINED,
     count,
@@ -90,7 +85,7 @@ def _lens_cells(found: Meaning, place: int) -> list[str]:
     cells = [count(lens["features"]), *(number(kurtosis[name]["q50"]) for name in ("features", "random"))]
     cells += [percent(lens["share_significant"][name]) for name in ("kurtosis", "largest")]
     std = lens["quantiles"]["std"]
-    return [*cells, number(_ratio(std["features"]["q50"], std["random"]["q50"]))]
+    return [*cells, number(ratio(std["features"]["q50"], std["random"]["q50"]))]
 
 
 def _effect_cells(found: Meaning, place: int) -> list[str]:
@@ -98,7 +93,7 @@ def _effect_cells(found: Meaning, place: int) -> list[str]:
     if not summary["measured"]:
         return []
     median, correlation = summary["median"], summary["correlation"]
-    gain = ablated_gain(found, place)
+    gain = _gain(found, place)
     lowers, measured = lowering(found.effects[place])
     return [
         count(summary["measured"]),
@@ -127,18 +122,8 @@ def _steering_cells(found: Meaning, place: int) -> list[str]:
     return [*cells, f"{summary['pairs_above']['random']} of {measured}", f"{never} of {measured}"]
 
 
-def _ratio(value: Value, other: Value) -> float:
-    return value / other if defined(value) and defined(other) and other else math.nan  # type: ignore[operator]
-
-
-def ablated_gain(found: Meaning, place: int) -> float:
-    """How much more strongly the ablated features are read out than random directions; NaN where not defined."""
-    lens, effects = found.effect_summaries[place]["lens"], found.effects[place]
-    if not lens["defined"]:
-        return math.nan
-    ablated = effects.loc[effects["tokens"] > 0, "feature"]
-    table = found.lens[place]
-    return _ratio(table.loc[table["feature"].isin(ablated), "std"].median(), lens["quantiles"]["std"]["random"]["q50"])
+def _gain(found: Meaning, place: int) -> float:
+    return ablated_gain(found.lens[place], found.effects[place], found.effect_summaries[place]["lens"])
 
 
 def lowering(effects: pd.DataFrame) -> tuple[int, int]:
@@ -211,10 +196,10 @@ def gain_sentence(results: Results) -> str:
     gains, ratios = [], []
     for place, summary in enumerate(found.effect_summaries):
         median = summary["effects"]["median"] if summary["effects"]["measured"] else {}
-        ratio = _ratio(median.get("ablation_kl"), median.get("ablation_random_kl"))
-        gain = ablated_gain(found, place)
-        both = defined(ratio) and defined(gain)
-        ratios.append(ratio if both else None)
+        times = ratio(median.get("ablation_kl"), median.get("ablation_random_kl"))
+        gain = _gain(found, place)
+        both = defined(times) and defined(gain)
+        ratios.append(times if both else None)
         gains.append(gain**2 if both else None)
     told = beside_controls(results.columns, ratios)
     if not told:
