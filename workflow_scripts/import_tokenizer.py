@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from coact.corpus.tokenizer import load_tokenizer, save_tokenizer
-from coact.hub import model_folder
+from coact.hub import tokenizer_folder
 from coact.jobs import job
 
 with job(snakemake):
     key = f"models.{snakemake.wildcards.tokenizer}"
-    folder = model_folder(snakemake.params.settings, snakemake.input.source, key)
+    folder = tokenizer_folder(snakemake.params.settings, snakemake.input.source, key)
     save_tokenizer(load_tokenizer(folder), Path(snakemake.output.tokenizer).parent)

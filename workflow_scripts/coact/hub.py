@@ -14,9 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from coact.artefacts import read_json
 from coact.errors import ConfigError, StudyError, first_line
+from coact.formats import FINAL_WEIGHTS, is_legacy, legacy_weights
 
 # Of a model: weights as safetensors, and whatever a tokenizer may consist of.
 MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
+# Of one in the format that TransformerLens had before 4.0: final weights only, of those along its training.
+LEGACY_PATTERNS = (*MODEL_PATTERNS, FINAL_WEIGHTS)
+TOKENIZER_PATTERNS = ("*.json", "*.model", "*.txt", "*.tiktoken")
 MOST_NAMES = 12  # in a message
 KINDS = {"model": "models--", "dataset": "datasets--"}
 KEYS = {"model": "name", "dataset": "path"}  # of the configuration that names a repository
@@ -39,6 +43,10 @@ class Snapshot(NamedTuple):
     commit: str
     files: dict[str, int]
     folder: Path
+
+    def record(self) -> dict[str, Any]:
+        """All but the folder, which is of this machine."""
+        return {key: value for key, value in self._asdict().items() if key != "folder"}
 
 
 def fetch(kind: str, name: str, revision: str, patterns: Sequence[str], key: str) -> Snapshot:
@@ -77,6 +85,22 @@ def pin(kind: str, name: str, revision: str, key: str) -> str:
     return _asking(lambda: HfApi().repo_info(name, repo_type=kind, revision=revision).sha, kind, name, revision, key)
 
 
+def fetch_model(name: str, revision: str, key: str) -> tuple[Snapshot, Snapshot | None]:
+    """Fetch a model, and its tokenizer where it names another repository for that.
+
+    Args, Raises: as for `fetch`.
+    """
+    found = fetch("model", name, revision, MODEL_PATTERNS, key)
+    if not is_legacy(found.folder):
+        return found, None
+    found = fetch("model", name, found.commit, LEGACY_PATTERNS, key)._replace(revision=revision)
+    legacy_weights(found.folder)
+    tokenizer = read_json(found.folder / "config.json").get("tokenizer_name")
+    if not tokenizer:
+        raise ConfigError(f"{key}.name: '{name}' has no tokenizer_name in its config.json, so its tokens are not known")
+    return found, fetch("model", tokenizer, "main", TOKENIZER_PATTERNS, key)
+
+
 def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
     """The folder that a model comes in.
 
@@ -88,7 +112,15 @@ def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -
     if settings["kind"] == "local":
         return Path(settings["path"])
     # A commit that is cached is not asked for; where the cache was emptied since, it is fetched again.
-    return fetch("model", settings["name"], read_json(source[0])["commit"], MODEL_PATTERNS, key).folder
+    return fetch_model(settings["name"], read_json(source[0])["commit"], key)[0].folder
+
+
+def tokenizer_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
+    """The folder that a model's tokenizer comes in. Args: as of `model_folder`."""
+    pinned = read_json(source[0])["tokenizer"] if settings["kind"] == "hub" else None
+    if pinned is None:
+        return model_folder(settings, source, key)
+    return fetch("model", pinned["name"], pinned["commit"], TOKENIZER_PATTERNS, key).folder
 
 
 def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key: str) -> Result:

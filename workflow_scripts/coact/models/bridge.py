@@ -15,6 +15,7 @@ from coact.corpus.tokenizer import load_tokenizer
 from coact.device import get_device
 from coact.errors import ConfigError
 from coact.models.folder import load_model
+from coact.models.legacy import LegacyForCausalLM, legacy_bridge
 
 Patch = Callable[[torch.Tensor], torch.Tensor]
 
@@ -34,10 +35,14 @@ def load_bridge(folder: str | Path) -> TransformerBridge:
 
 def make_bridge(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> TransformerBridge:
     """Wrap a Hugging Face model as a bridge, in evaluation mode, without gradients."""
+    device = str(get_device())
     try:
-        bridge = TransformerBridge.boot_transformers(
-            name, hf_model=model.float(), tokenizer=tokenizer, device=str(get_device()), dtype=torch.float32
-        )
+        if isinstance(model, LegacyForCausalLM):
+            bridge = legacy_bridge(model, tokenizer, device, name)
+        else:
+            bridge = TransformerBridge.boot_transformers(
+                name, hf_model=model.float(), tokenizer=tokenizer, device=device, dtype=torch.float32
+            )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise ConfigError(f"{name}: TransformerLens cannot open this architecture ({error})") from None
     bridge.eval()

@@ -9,15 +9,23 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from coact.artefacts import atomic_folder
 from coact.errors import ConfigError, first_line
+from coact.formats import is_legacy, is_saved_legacy
 from coact.models import MODEL_FILES
 
 
 def load_model(folder: str | Path) -> PreTrainedModel:
     """The causal language model in a folder: safetensors weights only, no remote code.
 
+    Models in TransformerLens's old format are opened as well, see `coact.models.legacy`.
+
     Raises:
         ConfigError: the folder holds no such model.
     """
+    legacy = is_legacy(folder)
+    if legacy or is_saved_legacy(folder):
+        from coact.models.legacy import open_legacy, open_saved  # imports TransformerLens, which takes seconds
+
+        return open_legacy(folder) if legacy else open_saved(folder)
     try:
         return AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="auto"
@@ -86,6 +94,10 @@ def new_gpt2(
 def randomize(folder: str | Path, seed: int) -> PreTrainedModel:
     """A model of the architecture in `folder` with fresh random weights, as its own initialisation draws them."""
     torch.manual_seed(seed)
+    if is_saved_legacy(folder):
+        from coact.models.legacy import draw_legacy
+
+        return draw_legacy(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
