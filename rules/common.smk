@@ -22,7 +22,7 @@ from coact.imported import files_of
 from coact.models import MODEL_FILES
 from coact.sae.memory import training_memory
 from coact.sae.truth.settings import TruthSettings
-from coact.study import NULLS, TESTED_NULLS, check
+from coact.study import NULLS, SAE_PINS, TESTED_NULLS, check
 
 try:
     STUDY = check(complete(config))
@@ -346,8 +346,16 @@ def get_pictures(ending):
 
 
 def get_sae_source(wildcards):
-    """The files that an SAE is imported from."""
+    """The files that an SAE is imported from, or what one from the Hub is pinned to."""
+    if wildcards.sae in STUDY.hub_saes():
+        return [f"{SAE_PINS}/{wildcards.sae}.json"]
     return [str(path) for path in files_of(STUDY.sae_settings(wildcards.sae))]
+
+
+def get_fetched_settings(wildcards):
+    """Settings of an SAE from the Hub that say where it lies."""
+    names = ("format", "path", "repository", "release", "id", "revision")
+    return {name: CONFIG["saes"][wildcards.sae][name] for name in names}
 
 
 def get_training_memory(wildcards):

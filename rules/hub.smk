@@ -2,12 +2,14 @@
 # Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
 #   in:  the configuration
 #   out: results/hub/models/{model}.json   the commit and the files of a model
+#        results/hub/saes/{sae}.json       the commit and the files of an SAE
 #        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, and the commit that it is of
 #        results/hub/manifest.json         all repositories of the study
 
 
 localrules:
     fetch_model,
+    fetch_sae,
     fetch_dataset,
     list_repositories,
     all_hub,
@@ -36,6 +38,31 @@ rule fetch_model:
         "Fetch model {wildcards.model} from the Hub"
     script:
         "../workflow_scripts/fetch_model.py"
+
+
+rule fetch_sae:
+    input:
+        code=get_code("fetch_sae"),
+    output:
+        pin="results/hub/saes/{sae}.json",
+    log:
+        "logs/fetch_sae/{sae}.log",
+    benchmark:
+        "logs/fetch_sae/{sae}.tsv"
+    wildcard_constraints:
+        sae=get_pattern(STUDY.hub_saes()),
+    conda:
+        "../envs/study.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        settings=get_fetched_settings,
+    message:
+        "Fetch SAE {wildcards.sae} from the Hub"
+    script:
+        "../workflow_scripts/fetch_sae.py"
 
 
 rule fetch_dataset:
@@ -68,6 +95,7 @@ rule fetch_dataset:
 rule list_repositories:
     input:
         pins=expand("results/hub/models/{model}.json", model=STUDY.models_of("hub"))
+        + expand("results/hub/saes/{sae}.json", sae=STUDY.hub_saes())
         + expand("results/hub/datasets/{source}.json", source=HUB_SOURCES),
         code=get_code("list_repositories"),
     output:

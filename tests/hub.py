@@ -6,7 +6,10 @@ redirects to where large files lie, and ranges. The real clients run against it 
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from conftest import ROOT
 
 API = re.compile(
     r"/api/(?P<kind>models|datasets)/(?P<name>[^/]+/[^/]+|[^/]+)/(?P<what>revision|tree|refs|paths-info)"
@@ -226,6 +231,36 @@ def running_hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+# --- clients
+
+
+def in_process(script: str, arguments: list[str], begins: str, **environment: str) -> dict[str, object]:
+    """What a script prints last, in a process of its own, which reads its environment as jobs do."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    plain = {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=kept | plain | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        assert "\n" not in found["error"]
+        assert found["error"].startswith(begins)
+    return found
+
+
+def run(folder: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Snakemake in a workspace, on the tiny preset and hub.yaml, with the server as the Hub."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home")}
+    command = ["snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", "hub.yaml", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
 
 
 # --- failures

@@ -1,11 +1,8 @@
 """Repositories of the Hub: the real client against a stand-in on this machine, and a study on a model from there."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +11,13 @@ import safetensors.torch
 import torch
 import yaml
 
-from conftest import ROOT
-from hub import Hub, always, first, running_hub, slow, truncated
+from hub import always, first, in_process, run, running_hub, slow, truncated
 
 ASK = """
 import json, sys
 from coact.errors import StudyError
-from coact.hub import MODEL_PATTERNS, fetch
+from coact.hub.models import MODEL_PATTERNS
+from coact.hub.repositories import fetch
 try:
     found = fetch("model", sys.argv[1], sys.argv[2], MODEL_PATTERNS, "models.theirs")
     print(json.dumps({**found._asdict(), "folder": str(found.folder)}))
@@ -31,7 +28,7 @@ ASK_DATA = """
 import json, sys
 from coact.corpus.sources.huggingface import stream_documents
 from coact.errors import StudyError
-from coact.hub import pin
+from coact.hub.repositories import pin
 spec = {"path": "owner/texts", "config": None, "split": "train", "revision": "main", "column": "text",
         "max_documents": None, **json.loads(sys.argv[1])}
 try:
@@ -61,22 +58,6 @@ def folder(tmp_path):
     (made / "pytorch_model.bin").write_bytes(b"\x80" * 9000)
     (made / "onnx" / "config.json").write_text("{}")
     return made
-
-
-def in_process(script, arguments, begins, **environment):
-    """What a script prints last, in a process of its own, which reads its environment as jobs do."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    plain = {"PYTHONPATH": str(ROOT / "workflow_scripts"), "HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=kept | plain | environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    if "error" in found:
-        assert "\n" not in found["error"]
-        assert found["error"].startswith(begins)
-    return found
 
 
 @pytest.fixture
@@ -328,16 +309,6 @@ def test_where_every_source_fails_the_study_ends(hub, workspace):
 def pretrained(tiny_study, tmp_path):
     """A model folder: the one that the tiny study has trained."""
     return Path(shutil.copytree(tiny_study / "results/models/main", tmp_path / "pretrained"))
-
-
-def run(folder: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home")}
-    command = ["snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", "hub.yaml", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
 
 
 def test_a_model_of_the_hub_is_studied_like_one_on_disk(hub, workspace, pretrained, tmp_path):

@@ -7,7 +7,7 @@ import pandas as pd
 from coact.artefacts import write_json, write_table
 from coact.corpus.sources.huggingface import COLUMNS, stream_documents
 from coact.errors import StudyError
-from coact.hub import pin
+from coact.hub.repositories import pin
 from coact.jobs import job
 
 with job(snakemake) as stamp:

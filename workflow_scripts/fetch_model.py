@@ -1,7 +1,7 @@
 """Adapter of rule fetch_model."""
 
 from coact.artefacts import write_json
-from coact.hub import fetch_model
+from coact.hub.models import fetch_model
 from coact.jobs import job
 
 with job(snakemake) as stamp:

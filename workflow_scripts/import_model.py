@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from coact.corpus.tokenizer import load_tokenizer
-from coact.hub import model_folder, tokenizer_folder
+from coact.hub.models import model_folder, tokenizer_folder
 from coact.jobs import job
 from coact.models.bridge import check_hook, make_bridge
 from coact.models.folder import load_model, save_model

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from coact.corpus.tokenizer import load_tokenizer, save_tokenizer
-from coact.hub import tokenizer_folder
+from coact.hub.models import tokenizer_folder
 from coact.jobs import job
 
 with job(snakemake):

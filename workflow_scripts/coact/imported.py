@@ -8,9 +8,9 @@ dictionary. The weights themselves are read by `coact.sae.imports`.
 import json
 import re
 import struct
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 
 from coact.errors import ConfigError
 
@@ -36,18 +36,22 @@ MODULES = {
 }
 MODULE = re.compile(r"(?:\w+\.)*?(?:layers|h|blocks)\.(\d+)(?:\.([\w.]+))?")
 TRANSPOSED = ".T"  # after the name of a tensor
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 HEADER_BYTES = 100_000_000  # safetensors allows no more
 
 
-def describe(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
+def describe(settings: Mapping[str, Any], key: str, *, whole: bool = True) -> dict[str, Any]:
     """What the SAE of a family says of itself.
 
     Args:
         settings: of the family: format and path, and for "tensors" what a folder would say.
         key: the key of the configuration that names the family.
+        whole: whether the weights have to be there too.
     Raises:
         ConfigError: the files are not of such an SAE, or its architecture cannot be imported.
     """
+    if whole:
+        _check_files(settings, f"{key}.path")
     found = DESCRIPTIONS[settings["format"]](settings, f"{key}.path")
     for size in ("d_in", "d_sae", *(["k"] if found["architecture"] == "topk" else [])):
         if not isinstance(found.get(size), int) or found[size] < 1:
@@ -61,7 +65,7 @@ def files_of(settings: Mapping[str, Any]) -> list[Path]:
     path = Path(settings["path"])
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.suffix in {".json", ".safetensors"})
-    return [file for file in (path, _config_beside(path)) if file.is_file()]
+    return [file for file in (path, config_beside(path)) if file.is_file()]
 
 
 def check_options(settings: Mapping[str, Any], key: str) -> None:
@@ -70,6 +74,17 @@ def check_options(settings: Mapping[str, Any], key: str) -> None:
     Raises:
         ConfigError: names the key.
     """
+    ways = ("path", "repository", "release")
+    given = [name for name in ways if settings[name] is not None]
+    if given not in (["path"], ["repository"], ["path", "repository"], ["release"]):
+        found = " and ".join(given) or "none of them"
+        raise ConfigError(f"{key}: found {found}, expected path, repository (with a path in it or not), or release")
+    if (settings["release"] is None) != (settings["id"] is None):
+        raise ConfigError(f"{key}.id: found {settings['id']!r}, expected {'one' if given == ['release'] else 'none'}")
+    if given != ["path"] and settings["format"] == "tensors":
+        raise ConfigError(f"{key}.{given[-1]}: format tensors takes a path; fetch the file first (hf download)")
+    if given == ["release"] and settings["format"] != "sae_lens":
+        raise ConfigError(f"{key}.format: found '{settings['format']}', expected sae_lens with a release")
     given = settings["tensors"] is not None
     if given != (settings["format"] == "tensors"):
         found = "found, expected none" if given else "is missing; expected architecture and names"
@@ -78,7 +93,7 @@ def check_options(settings: Mapping[str, Any], key: str) -> None:
 
 def _sae_lens(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The cfg.json of SAELens, with keys of before its version 6 under their names of today, other keys kept."""
-    config = _read_config(_folder(settings, key, SAE_LENS_FILES) / SAE_LENS_FILES[0], key)
+    config = _read_config(Path(settings["path"]) / SAE_LENS_FILES[0], key)
     place = f"{settings['path']}/{SAE_LENS_FILES[0]}"
     try:
         found = {"architecture": "standard"} | {RENAMED.get(name, name): value for name, value in config.items()}
@@ -96,12 +111,7 @@ def _sae_lens(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _nanda(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The <n>_cfg.json beside a <n>.pt of Neel Nanda's 1L-Sparse-Autoencoder, of any of its versions."""
-    path = Path(settings["path"])
-    beside = _config_beside(path)
-    for file in (path, beside):
-        if not file.is_file():
-            raise ConfigError(f"{key}: there is no file '{file}'; expected {path.name} with {beside.name} beside it")
-    config = _read_config(beside, key)
+    config = _read_config(config_beside(Path(settings["path"])), key)
     width = config.get("act_size", config.get("d_mlp"))
     size = config.get("dict_size")
     if size is None and isinstance(width, int) and isinstance(config.get("dict_mult"), int):
@@ -115,7 +125,7 @@ def _nanda(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _sparsify(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The cfg.json of EleutherAI's sparsify; the folder's name says which module's output the SAE is of."""
-    folder = _folder(settings, key, SPARSIFY_FILES)
+    folder = Path(settings["path"])
     config, place = _read_config(folder / SPARSIFY_FILES[0], key), f"{folder}/{SPARSIFY_FILES[0]}"
     for name, plain in (("transcode", False), ("skip_connection", False), ("activation", "topk")):
         if config.get(name, plain) != plain:
@@ -145,20 +155,28 @@ def _tensors(settings: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found | ({"k": about.get("k")} if sae_lens == "topk" else {})
 
 
+FOLDERS = {"sae_lens": SAE_LENS_FILES, "sparsify": SPARSIFY_FILES}
 DESCRIPTIONS = {"sae_lens": _sae_lens, "nanda": _nanda, "sparsify": _sparsify, "tensors": _tensors}
 
 
-def _folder(settings: Mapping[str, Any], key: str, names: Sequence[str]) -> Path:
-    folder = Path(settings["path"])
-    if not folder.is_dir():
-        raise ConfigError(f"{key}: '{folder}' is not a folder; expected that of an SAE in format {settings['format']}")
-    for name in names:
-        if not (folder / name).is_file():
-            raise ConfigError(f"{key}: '{folder}' has no {name}; expected {' and '.join(names)}")
-    return folder
+def _check_files(settings: Mapping[str, Any], key: str) -> None:
+    path, names = Path(settings["path"]), FOLDERS.get(settings["format"])
+    if settings["format"] == "nanda":
+        beside = config_beside(path)
+        for file in (path, beside):
+            if not file.is_file():
+                raise ConfigError(
+                    f"{key}: there is no file '{file}'; expected {path.name} with {beside.name} beside it"
+                )
+    if names and not path.is_dir():
+        raise ConfigError(f"{key}: '{path}' is not a folder; expected that of an SAE in format {settings['format']}")
+    for name in names or ():
+        if not (path / name).is_file():
+            raise ConfigError(f"{key}: '{path}' has no {name}; expected {' and '.join(names)}")
 
 
-def _config_beside(path: Path) -> Path:
+def config_beside(path: AnyPath) -> AnyPath:
+    """The configuration of a <n>.pt of Neel Nanda's."""
     return path.with_name(f"{path.stem}_cfg.json")
 
 

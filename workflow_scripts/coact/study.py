@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from coact.errors import ConfigError
+from coact.hub.models import cached_config
+from coact.hub.saes import configured, name_of, on_hub
 from coact.imported import IMPORTED, check_options, describe
 
 SPLITS = ("train", "heldout")
 NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
 TESTED_NULLS = ("tokens", "documents")  # those that edges are tested under
 CORPUS_TOKENIZER = "corpus"
+MODEL_PINS = "results/hub/models"  # files of rule fetch_model: the commit of each model
+SAE_PINS = "results/hub/saes"  # files of rule fetch_sae: the commit of each SAE
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,21 @@ class Study:
             settings |= {"expansion": float(factor), "seed": int(seed)}
             del settings["seeds"], settings["checkpoint_minutes"]  # which changes no result
         if settings["kind"] == "import":
-            found = describe(settings, f"saes.{family}")
+            found = self.described(family)
             settings |= {key: found[key] for key in ("d_in", "d_sae")}
             settings |= {"architecture": IMPORTED[found["architecture"]], "expansion": found["d_sae"] / found["d_in"]}
         return settings
+
+    def described(self, family: str) -> dict[str, Any]:
+        """What an imported SAE says of itself, see `coact.imported.describe`; of one from the Hub its configuration."""
+        settings, key = self.config["saes"][family], f"saes.{family}"
+        if not on_hub(settings):
+            return describe(settings, key)
+        return describe(configured(settings, Path(SAE_PINS) / f"{family}.json", key), key, whole=False)
+
+    def hub_saes(self) -> list[str]:
+        """Names of the SAEs that come from the Hub."""
+        return [sae for sae in self.saes_of("import") if on_hub(self.config["saes"][sae])]
 
     def features_of(self, model: str, sae: str) -> int | None:
         """Features of a dictionary, where the hook's name and the model's shape tell; else None."""
@@ -233,12 +248,12 @@ def check_resampling(steps: Sequence[int], window: int, key: str = "resample_ste
 def _check_import(study: Study, family: str) -> None:
     settings = study.config["saes"][family]
     check_options(settings, f"saes.{family}")
-    found = describe(settings, f"saes.{family}")["metadata"].get("hook_name")
+    found = study.described(family)["metadata"].get("hook_name")
     for model in settings["models"] or study.config["models"]:
         asked = study.hook_of(model)
         if settings["hook_check"] and found not in (None, asked):
             raise ConfigError(
-                f"saes.{family}: '{settings['path']}' is an SAE of activations at '{found}', but"
+                f"saes.{family}: '{name_of(settings)}' is an SAE of activations at '{found}', but"
                 f" {hook_key(study.config, model)} is '{asked}'; where both name one place, set"
                 f" saes.{family}.hook_check to false"
             )
@@ -284,7 +299,7 @@ def _check_dictionary(study: Study, model: str, sae: str) -> None:
     width = hook_width(study.hook_of(model), _shape(study.config, model))
     if settings["kind"] == "import" and settings["d_in"] != width:
         raise ConfigError(
-            f"saes.{family}.path: '{settings['path']}' is an SAE of {settings['d_in']} dimensions, but activations of"
+            f"saes.{family}.path: '{name_of(settings)}' is an SAE of {settings['d_in']} dimensions, but activations of"
             f" model '{model}' have {width}"
         )
     asked = {"graph.k": study.config["graph"]["k"], "sensitivity.k": max(study.config["sensitivity"]["k"], default=0)}
@@ -355,14 +370,15 @@ def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
     if model["kind"] == "trained":
         return {key: model[key] for key in ("layers", "d_model", "d_mlp")}
     if model["kind"] == "hub":
-        return {}  # not known before it is there
-    try:
-        found = json.loads((Path(model["path"]) / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"models.{name}.path: config.json cannot be read ({error})") from None
+        found = cached_config(model, Path(MODEL_PINS) / f"{name}.json")  # nothing before it is there
+    else:
+        try:
+            found = json.loads((Path(model["path"]) / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"models.{name}.path: config.json cannot be read ({error})") from None
     keys = {
-        "layers": ("num_hidden_layers", "n_layer", "num_layers"),
+        "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         "d_model": ("hidden_size", "n_embd", "d_model"),
-        "d_mlp": ("intermediate_size", "n_inner", "ffn_dim"),
+        "d_mlp": ("intermediate_size", "n_inner", "ffn_dim", "d_mlp"),
     }
     return {key: found[name] for key, names in keys.items() for name in names if isinstance(found.get(name), int)}

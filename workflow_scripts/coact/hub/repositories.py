@@ -8,22 +8,15 @@ HF_HUB_OFFLINE). A download that breaks off goes on where it was. Nothing that i
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from coact.artefacts import read_json
 from coact.errors import ConfigError, StudyError, first_line
-from coact.formats import FINAL_WEIGHTS, is_legacy, legacy_weights
 
-# Of a model: weights as safetensors, and whatever a tokenizer may consist of.
-MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
-# Of one in the format that TransformerLens had before 4.0: final weights only, of those along its training.
-LEGACY_PATTERNS = (*MODEL_PATTERNS, FINAL_WEIGHTS)
-TOKENIZER_PATTERNS = ("*.json", "*.model", "*.txt", "*.tiktoken")
 MOST_NAMES = 12  # in a message
 KINDS = {"model": "models--", "dataset": "datasets--"}
-KEYS = {"model": "name", "dataset": "path"}  # of the configuration that names a repository
+KEYS = {"model": "name", "dataset": "path"}  # of the configuration that names a repository, where `fetch` is not told
 
 Result = TypeVar("Result")
 
@@ -49,7 +42,9 @@ class Snapshot(NamedTuple):
         return {key: value for key, value in self._asdict().items() if key != "folder"}
 
 
-def fetch(kind: str, name: str, revision: str, patterns: Sequence[str], key: str) -> Snapshot:
+def fetch(
+    kind: str, name: str, revision: str, patterns: Sequence[str], key: str, *, folder: str = "", named: str = ""
+) -> Snapshot:
     """Pin a revision and download its files, as far as the cache lacks them.
 
     Without a network, and in offline mode, what is cached of that revision is taken.
@@ -58,21 +53,48 @@ def fetch(kind: str, name: str, revision: str, patterns: Sequence[str], key: str
         kind: "model" or "dataset".
         name: of the repository: owner/name, or a name alone.
         revision: a branch, a tag or a commit.
-        patterns: of the files wanted, those in folders left out.
-        key: the key of the configuration that names the repository.
+        patterns: of the files wanted, those in folders within left out.
+        key: the key of the configuration of what is fetched.
+        folder: that they are in, empty for the repository itself.
+        named: what its key is followed by where the repository is named; "name" of models and "path" of data sets.
     Raises:
         ConfigError: there is no such repository or revision, or it is gated or private.
         StudyError: the Hub cannot be reached or does not answer, and the cache has not got it.
     """
     from huggingface_hub import snapshot_download
 
+    inside = f"{folder}/" if folder else ""
+
     def download() -> Path:
-        wanted = {"allow_patterns": list(patterns), "ignore_patterns": ["*/*"]}
+        wanted = {"allow_patterns": [inside + pattern for pattern in patterns], "ignore_patterns": [f"{inside}*/*"]}
         return Path(snapshot_download(name, repo_type=kind, revision=revision, **wanted))
 
-    folder = _asking(download, kind, name, revision, key)
-    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
-    return Snapshot(name, revision, folder.name, files, folder)
+    found = asking(download, kind, name, revision, key, named)
+    paths = [path for path in sorted((found / folder).rglob("*")) if path.is_file()]
+    return Snapshot(name, revision, found.name, {str(p.relative_to(found)): p.stat().st_size for p in paths}, found)
+
+
+def fetch_file(name: str, revision: str, file: str, key: str, named: str) -> Path:
+    """One file of a model repository; a cached one is taken without asking whether its branch has moved on.
+
+    Args: as of `fetch`; file: its path in the repository.
+    Raises:
+        ConfigError, StudyError: as by `fetch`, and where the repository has no such file.
+    """
+    from huggingface_hub import hf_hub_download
+
+    cached = cached_file(name, revision, file)
+    return cached or Path(
+        asking(lambda: hf_hub_download(name, file, revision=revision), "model", name, revision, key, named, file)
+    )
+
+
+def cached_file(name: str, revision: str, file: str) -> Path | None:
+    """A file of a model repository, if it is cached. Args: as of `fetch_file`."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, file, revision=revision)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def pin(kind: str, name: str, revision: str, key: str) -> str:
@@ -82,53 +104,17 @@ def pin(kind: str, name: str, revision: str, key: str) -> str:
     """
     from huggingface_hub import HfApi
 
-    return _asking(lambda: HfApi().repo_info(name, repo_type=kind, revision=revision).sha, kind, name, revision, key)
+    return asking(lambda: HfApi().repo_info(name, repo_type=kind, revision=revision).sha, kind, name, revision, key)
 
 
-def fetch_model(name: str, revision: str, key: str) -> tuple[Snapshot, Snapshot | None]:
-    """Fetch a model, and its tokenizer where it names another repository for that.
-
-    Args, Raises: as for `fetch`.
-    """
-    found = fetch("model", name, revision, MODEL_PATTERNS, key)
-    if not is_legacy(found.folder):
-        return found, None
-    found = fetch("model", name, found.commit, LEGACY_PATTERNS, key)._replace(revision=revision)
-    legacy_weights(found.folder)
-    tokenizer = read_json(found.folder / "config.json").get("tokenizer_name")
-    if not tokenizer:
-        raise ConfigError(f"{key}.name: '{name}' has no tokenizer_name in its config.json, so its tokens are not known")
-    return found, fetch("model", tokenizer, "main", TOKENIZER_PATTERNS, key)
-
-
-def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
-    """The folder that a model comes in.
-
-    Args:
-        settings: of a model of kind `local` or `hub`.
-        source: of the latter, the file of rule fetch_model alone.
-        key: the key of the configuration that names the model.
-    """
-    if settings["kind"] == "local":
-        return Path(settings["path"])
-    # A commit that is cached is not asked for; where the cache was emptied since, it is fetched again.
-    return fetch_model(settings["name"], read_json(source[0])["commit"], key)[0].folder
-
-
-def tokenizer_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:
-    """The folder that a model's tokenizer comes in. Args: as of `model_folder`."""
-    pinned = read_json(source[0])["tokenizer"] if settings["kind"] == "hub" else None
-    if pinned is None:
-        return model_folder(settings, source, key)
-    return fetch("model", pinned["name"], pinned["commit"], TOKENIZER_PATTERNS, key).folder
-
-
-def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key: str) -> Result:
-    """What `ask` gives; the errors of huggingface_hub as one line each."""
+def asking(
+    ask: Callable[[], Result], kind: str, name: str, revision: str, key: str, named: str = "", file: str = ""
+) -> Result:
+    """What `ask` gives; the errors of huggingface_hub as one line each. Args: as of `fetch` and `fetch_file`."""
     from httpx2 import TransportError  # what huggingface_hub speaks HTTP with
     from huggingface_hub import constants, errors
 
-    place, about = f"{key}.{KEYS[kind]}: '{name}'", f"at {constants.ENDPOINT}"
+    place, about = f"{key}.{named or KEYS[kind]}: '{name}'", f"at {constants.ENDPOINT}"
     token = "the token in HF_TOKEN may not read it" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not set"
     try:
         return ask()
@@ -141,6 +127,8 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
     except errors.RevisionNotFoundError:
         known = _revisions(kind, name)
         raise ConfigError(f"{key}.revision: found '{revision}', which '{name}' does not have{known}") from None
+    except errors.RemoteEntryNotFoundError:
+        raise ConfigError(f"{place} has no file '{file}' at revision '{revision}'") from None
     except errors.HfHubHTTPError as error:
         raise StudyError(f"{place}: {_status(error)} {about}; what is complete is kept, run the same again") from None
     except errors.OfflineModeIsEnabled:
@@ -148,7 +136,7 @@ def _asking(ask: Callable[[], Result], kind: str, name: str, revision: str, key:
     except errors.LocalEntryNotFoundError as error:
         cause = error.__cause__
         if isinstance(cause, errors.HfHubHTTPError):
-            return _asking(lambda: _raise(cause), kind, name, revision, key)
+            return asking(lambda: _raise(cause), kind, name, revision, key, named, file)
         why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"the Hub {about} cannot be reached"
         raise StudyError(f"{place}: {why}, and {_in_cache(kind, name, revision)}") from None
     except (
