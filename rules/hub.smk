@@ -2,7 +2,8 @@
 # Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
 #   in:  the configuration
 #   out: results/hub/models/{model}.json   the commit and the files of a model
-#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, and the commit that it is of
+#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, decoded where it holds
+#                                          token ids, and the commit that it is of
 #        results/hub/manifest.json         all repositories of the study
 
 
@@ -40,6 +41,7 @@ rule fetch_model:
 
 rule fetch_dataset:
     input:
+        tokenizer=get_hub_tokenizer,
         code=get_code("fetch_dataset"),
     output:
         documents="results/hub/datasets/{source}.parquet",
@@ -58,6 +60,7 @@ rule fetch_dataset:
         runtime=240,
     params:
         source=get_hub_source,
+        model=get_hub_model,
         most_bytes=get_hub_bytes,
     message:
         "Fetch the text of source {wildcards.source} from the Hub"
