@@ -1,9 +1,9 @@
 # Names of repositories in, their files in the Hub's cache, each pinned to a commit.
 # Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
-#   in:  the configuration
+#   in:  the configuration; tokenizers of local models, for data sets of token ids
 #   out: results/hub/models/{model}.json   the commit and the files of a model
-#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, decoded where it holds
-#                                          token ids, and the commit that it is of
+#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set (of token ids: what they are decoded to),
+#                                          and the commit that it is of
 #        results/hub/manifest.json         all repositories of the study
 
 

@@ -325,6 +325,7 @@ def test_ids_are_tokenized_to_themselves_and_to_the_tokens_of_other_models(hub, 
         stream = open_tokens(workspace / f"results/tokens/corpus/{split}.safetensors")
         assert total > 1000
         assert len(np.unique(stream.documents)) > 10
+    assert "Nothing to be done" in run(workspace, hub, "-n", "--", *manifests).stdout
 
 
 def test_ids_of_a_local_model_that_its_tokenizer_did_not_make_end_the_study(hub, model, ids, workspace):
@@ -334,6 +335,14 @@ def test_ids_of_a_local_model_that_its_tokenizer_did_not_make_end_the_study(hub,
     assert done.returncode != 0
     assert "error: corpus.sources: ids.tokens_column: 'others' of 'owner/ids': " in done.stdout
     assert not (workspace / "results/hub/datasets/ids.json").exists()
+
+    probes = {"name": "probes", "kind": "probes", "share": 1, "contexts": ["dna"]}
+    optional = source(tokens_column="others", optional=True)
+    overlay(workspace, [optional, probes], theirs={"kind": "local", "path": str(model)})
+    done = run(workspace, hub, "--", "results/corpus/manifest.json")
+    assert done.returncode == 0, done.stdout[-4000:]
+    left_out = json.loads((workspace / "results/corpus/manifest.json").read_text())["left_out"]
+    assert "'others' of 'owner/ids': " in left_out["ids"]
 
 
 def test_a_model_of_the_hub_whose_tokenizer_is_too_large_is_refused(hub, model, workspace, tmp_path):
