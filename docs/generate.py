@@ -40,6 +40,8 @@ CHECKS = """\
 Beyond types and ranges, a study is refused before anything runs, with one line that names the key, when
 
 - shares of the sources sum to 0, two sources have one name, a glob matches no file, or a package is not installed;
+- a source of the Hub has both `column` and `tokens_column`, only one of `tokens_column` and `tokens_of`, or a
+  `tokens_of` that is no model of kind `local` or `hub`;
 - a source has the name of a context of the probes, so that their labels would mix;
 - `activations.train_tokens` or `activations.heldout_tokens` is above its namesake in `corpus`, or below one context;
 - `activations.shard_tokens` is not a multiple of `graph.batch_contexts` x `corpus.context_length`;

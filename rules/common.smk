@@ -68,10 +68,15 @@ def get_gpus(wildcards):
 
 
 def get_tokenizer_source(wildcards):
+    """Files of the tokenizer that is taken over."""
+    return get_tokenizer_files(wildcards.tokenizer)
+
+
+def get_tokenizer_files(model):
     """Files of the tokenizer that comes with a model, or what a model from the Hub is pinned to."""
-    settings = CONFIG["models"][wildcards.tokenizer]
+    settings = CONFIG["models"][model]
     if settings["kind"] == "hub":
-        return [f"results/hub/models/{wildcards.tokenizer}.json"]
+        return [f"results/hub/models/{model}.json"]
     return sorted(str(path) for path in Path(settings["path"]).glob("*") if path.suffix in {".json", ".model", ".txt"})
 
 
@@ -86,6 +91,18 @@ HUB_SOURCES = [spec["name"] for spec in used_sources(CONFIG["corpus"]["sources"]
 def get_hub_source(wildcards):
     """Settings of a source that is a data set of the Hub."""
     return next(spec for spec in CONFIG["corpus"]["sources"] if spec["name"] == wildcards.source)
+
+
+def get_hub_tokenizer(wildcards):
+    """Files of the tokenizer that made the token ids of such a source; none where it holds text."""
+    model = get_hub_source(wildcards)["tokens_of"]
+    return get_tokenizer_files(model) if model else []
+
+
+def get_hub_model(wildcards):
+    """Settings of the model that this tokenizer is of; none where the source holds text."""
+    model = get_hub_source(wildcards)["tokens_of"]
+    return {key: value for key, value in CONFIG["models"][model].items() if key != "hook"} if model else None
 
 
 def get_hub_bytes(wildcards):

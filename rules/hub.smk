@@ -1,9 +1,10 @@
 # Names of repositories in, their files in the Hub's cache, each pinned to a commit.
 # Only these rules need a network; they run where Snakemake does, not on a cluster's nodes.
-#   in:  the configuration
+#   in:  the configuration; tokenizers of local models, for data sets of token ids
 #   out: results/hub/models/{model}.json   the commit and the files of a model
 #        results/hub/saes/{sae}.json       the commit and the files of an SAE
-#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set, and the commit that it is of
+#        results/hub/datasets/{source}.parquet, {source}.json   text of a data set (of token ids: what they are decoded to),
+#                                          and the commit that it is of
 #        results/hub/manifest.json         all repositories of the study
 
 
@@ -67,6 +68,7 @@ rule fetch_sae:
 
 rule fetch_dataset:
     input:
+        tokenizer=get_hub_tokenizer,
         code=get_code("fetch_dataset"),
     output:
         documents="results/hub/datasets/{source}.parquet",
@@ -85,6 +87,7 @@ rule fetch_dataset:
         runtime=240,
     params:
         source=get_hub_source,
+        model=get_hub_model,
         most_bytes=get_hub_bytes,
     message:
         "Fetch the text of source {wildcards.source} from the Hub"

@@ -29,8 +29,8 @@ import json, sys
 from coact.corpus.sources.huggingface import stream_documents
 from coact.errors import StudyError
 from coact.hub.repositories import pin
-spec = {"path": "owner/texts", "config": None, "split": "train", "revision": "main", "column": "text",
-        "max_documents": None, **json.loads(sys.argv[1])}
+spec = {"path": "owner/texts", "config": None, "split": "train", "revision": "main", "column": None,
+        "tokens_column": None, "max_documents": None, **json.loads(sys.argv[1])}
 try:
     commit = pin("dataset", spec["path"], spec["revision"], "corpus.sources: theirs")
     found = list(stream_documents(spec, commit, int(sys.argv[2]), "corpus.sources: theirs"))

@@ -125,7 +125,7 @@ def test_without_a_network_what_is_cached_is_taken(hub, describe, repository):
         ({"repository": "owner/saes", "path": "layers/7"}, "'owner/saes' has no file 'layers/7/cfg.json' at revision"),
         ({"repository": "owner/saes"}, "'owner/saes' has no file 'cfg.json' at revision 'main'"),
         ({"repository": "owner/saes", "path": "47.pt", "format": "nanda"}, "has no file '47_cfg.json'"),
-        ({"repository": "owner/saes", "path": "layers/0", "format": "sparsify"}, "d_sae: found None, expected a whole number"),
+        ({"repository": "owner/saes", "path": "layers/0", "format": "sparsify"}, "d_sae: found None, expected a whole"),
         ({"release": "toy-rse", "id": "blocks.0"}, ".release: 'toy-rse' is none of the 2 releases of SAELens; there are"
          " toy-res, toy-scope"),
         ({"release": "toy-res", "id": "blocks.9"}, ".id: 'blocks.9' is none of 'toy-res'; there are blocks.0, blocks"),

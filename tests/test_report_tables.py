@@ -83,6 +83,16 @@ def test_names_from_outside_are_escaped():
     assert row.count(" | ") == tables["_corpus.md"].splitlines()[1].count(" | ")
 
 
+def test_a_source_of_token_ids_says_how_many_come_back():
+    corpus = make_corpus()
+    corpus["sources"]["docstrings"] |= {"kind": "huggingface", "tokens_of": "main", "same_share": 0.9981}
+    assert (
+        "; token ids of main, 99.8% of which come back; " in report_tables(make_results(1, corpus=corpus))["_corpus.md"]
+    )
+    corpus["sources"]["docstrings"]["tokens_of"] = None
+    assert "token ids" not in report_tables(make_results(1, corpus=corpus))["_corpus.md"]
+
+
 def test_captions_reach_the_variables():
     variables = report_variables(make_results(1, make_captions()))
     assert variables["feature_density_alt"] == "Picture of feature_density."

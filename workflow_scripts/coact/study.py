@@ -170,6 +170,8 @@ def check(config: dict[str, Any]) -> Study:
         _check_family(study, name)
     if not study.columns():
         raise ConfigError("saes: no family is made for any of the models, so there is nothing to study")
+    for source in config["corpus"]["sources"]:
+        _check_tokenizer_model(study, source)
     _check_tokens(study)
     for model, sae in study.columns():
         _check_dictionary(study, model, sae)
@@ -210,6 +212,17 @@ def _check_folder(folder: Path, key: str) -> None:
         (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
     ):
         raise ConfigError(f"{key}.path: '{folder}' has no tokenizer (tokenizer.json, tokenizer.model or vocab.json)")
+
+
+def _check_tokenizer_model(study: Study, source: dict[str, Any]) -> None:
+    """Refuse token ids that are not of a model with a tokenizer of its own."""
+    found, own = source.get("tokens_of"), study.models_of("local", "hub")
+    if found is not None and found not in own:
+        kind = study.config["models"].get(found, {}).get("kind")
+        raise ConfigError(
+            f"corpus.sources: {source['name']}.tokens_of: found '{found}'{f', a model of kind {kind}' if kind else ''},"
+            f" expected a model of kind local or hub, whose tokenizer made the ids: {', '.join(own) or 'there is none'}"
+        )
 
 
 def _check_family(study: Study, family: str) -> None:

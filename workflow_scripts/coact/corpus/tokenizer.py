@@ -108,6 +108,19 @@ def _tokenizer_class(folder: Path) -> "type[PreTrainedTokenizerFast] | type[Auto
     return AutoTokenizer
 
 
+def encode_texts(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> list[list[int]]:
+    """The token ids of each text as the study reads it: no special token is added, and none is read in the text."""
+    encoded = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        split_special_tokens=True,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )
+    return encoded["input_ids"]
+
+
 def spell_tokens(path: str | Path, ids: Sequence[int]) -> list[str]:
     """The text of single tokens, one by one, special tokens included.
 

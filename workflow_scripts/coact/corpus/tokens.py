@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coact.artefacts import open_tensors, write_tensors
+from coact.corpus.tokenizer import encode_texts
 from coact.errors import ArtefactError, ConfigError
 from coact.progress import Progress
 
@@ -160,11 +161,11 @@ def _take_parts(
     progress = Progress(sum(needed.values()), f"Tokenise the {layout.split} documents", "tokens")
     origins = documents["origin"].to_numpy()
     for rows, sources, texts in _batches(documents, taken, needed):
-        for row, source, ids in zip(rows, sources, _encode(tokenizer, texts), strict=True):
+        for row, source, ids in zip(rows, sources, encode_texts(tokenizer, texts), strict=True):
             room = needed[source] - taken[source]
             if room <= 0:
                 continue
-            part = _cut(ids, room, layout, f"{source}, {origins[row]}")
+            part = _cut(np.asarray(ids, dtype=np.int32), room, layout, f"{source}, {origins[row]}")
             if len(part):
                 parts.append(((taken[source] + len(part) / 2) / needed[source], row, part))
                 taken[source] += len(part)
@@ -191,18 +192,6 @@ def _batches(
             rows, sources, texts, size = [], [], [], 0
     if rows:
         yield rows, sources, texts
-
-
-def _encode(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> Iterator[np.ndarray]:
-    encoded = tokenizer(
-        texts,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
-    return (np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"])
 
 
 def _cut(ids: np.ndarray, room: int, layout: _Layout, origin: str) -> np.ndarray:

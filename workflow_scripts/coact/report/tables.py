@@ -314,6 +314,8 @@ def _origin(source: dict[str, Any]) -> str:
     parts = [source["content"]] if "content" in source else []
     parts += [f"{count(source['files'])} files"] if "files" in source else []
     parts += [", ".join(source["contexts"])] if "contexts" in source else []
+    if source.get("tokens_of"):
+        parts.append(f"token ids of {source['tokens_of']}, {percent(source['same_share'])} of which come back")
     packages: dict[str, Any] = {}
     for name, version in source.get("packages", {}).items():
         packages |= version if isinstance(version, dict) else {name: version}
