@@ -91,7 +91,10 @@ def _section(name: str, node: Node, schema: Node, required: bool) -> Iterator[st
         for key, child in groups.items():
             yield f"### `{name}.{key}`\n"
             yield f"{_text(child['description'])}\n"
-            yield _table(_rows(child["properties"], schema, f"{name}.{key}.", child.get("required", [])))
+            path, keys = f"{name}.{key}.", child
+            if "properties" not in child:  # entries of any names
+                path, keys = f"{path}<name>.", child["additionalProperties"]
+            yield _table(_rows(keys["properties"], schema, path, keys.get("required", [])))
         for key, child in plain.items():
             if "items" in child and branches(resolve(child["items"], schema), schema):
                 yield from _entries(f"{name}.{key}[]", child["items"], schema)

@@ -18,6 +18,7 @@ from coact.dependencies import modules_of
 from coact.device import has_gpu
 from coact.errors import StudyError
 from coact.figures import FAMILIES, FIGURES
+from coact.hub.saes import fetched_settings
 from coact.imported import files_of
 from coact.models import MODEL_FILES
 from coact.sae.memory import training_memory
@@ -371,8 +372,7 @@ def get_sae_source(wildcards):
 
 def get_fetched_settings(wildcards):
     """Settings of an SAE from the Hub that say where it lies."""
-    names = ("format", "path", "repository", "release", "id", "revision")
-    return {name: CONFIG["saes"][wildcards.sae][name] for name in names}
+    return fetched_settings(CONFIG["saes"][wildcards.sae])
 
 
 def get_training_memory(wildcards):

@@ -15,13 +15,13 @@ DESCRIBE = """
 import json, sys
 from pathlib import Path
 from coact.errors import StudyError
-from coact.hub.saes import configured, fetch_sae
-from coact.imported import check_options, describe
+from coact.hub.saes import described, fetch_sae
+from coact.imported import check_options
 plain = dict.fromkeys(("path", "repository", "release", "id", "tensors")) | {"revision": "main", "format": "sae_lens"}
 settings = plain | json.loads(sys.argv[1])
 try:
     check_options(settings, "saes.theirs")
-    found = describe(configured(settings, Path("no pin"), "saes.theirs"), "saes.theirs", whole=False)
+    found = described(settings, Path("no pin"), "saes.theirs")
     fetched, path = fetch_sae(settings, "saes.theirs")
     print(json.dumps({"described": found, "path": str(path), **fetched.record()}))
 except StudyError as error:

@@ -2,8 +2,12 @@
 
 from coact.artefacts import write_json
 from coact.hub.saes import fetch_sae
+from coact.imported import describe
 from coact.jobs import job
 
 with job(snakemake) as stamp:
-    found, _ = fetch_sae(snakemake.params.settings, f"saes.{snakemake.wildcards.sae}")
-    write_json({"provenance": stamp, "kind": "sae", **found.record()}, snakemake.output.pin)
+    settings, key = snakemake.params.settings, f"saes.{snakemake.wildcards.sae}"
+    found, path = fetch_sae(settings, key)
+    # So that later runs know it without asking the Hub or its cache.
+    described = {"asked": settings, "described": describe({**settings, "path": str(path)}, key)}
+    write_json({"provenance": stamp, "kind": "sae", **found.record(), **described}, snakemake.output.pin)

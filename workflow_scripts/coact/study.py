@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from coact.errors import ConfigError
-from coact.hub.models import cached_config
-from coact.hub.saes import configured, name_of, on_hub
+from coact.hub.models import known_config
+from coact.hub.saes import described, is_centered, name_of, on_hub
 from coact.imported import IMPORTED, check_options, describe
 
 SPLITS = ("train", "heldout")
@@ -117,7 +117,7 @@ class Study:
         settings, key = self.config["saes"][family], f"saes.{family}"
         if not on_hub(settings):
             return describe(settings, key)
-        return describe(configured(settings, Path(SAE_PINS) / f"{family}.json", key), key, whole=False)
+        return described(settings, Path(SAE_PINS) / f"{family}.json", key)
 
     def hub_saes(self) -> list[str]:
         """Names of the SAEs that come from the Hub."""
@@ -261,15 +261,27 @@ def check_resampling(steps: Sequence[int], window: int, key: str = "resample_ste
 def _check_import(study: Study, family: str) -> None:
     settings = study.config["saes"][family]
     check_options(settings, f"saes.{family}")
-    found = study.described(family)["metadata"].get("hook_name")
+    metadata = study.described(family)["metadata"]
+    found, centered = metadata.get("hook_name"), is_centered(settings, f"saes.{family}", metadata)
     for model in settings["models"] or study.config["models"]:
         asked = study.hook_of(model)
+        _check_centering(study, family, model, centered)
         if settings["hook_check"] and found not in (None, asked):
             raise ConfigError(
                 f"saes.{family}: '{name_of(settings)}' is an SAE of activations at '{found}', but"
                 f" {hook_key(study.config, model)} is '{asked}'; where both name one place, set"
                 f" saes.{family}.hook_check to false"
             )
+
+
+def _check_centering(study: Study, family: str, model: str, centered: bool) -> None:
+    """Refuse an SAE of a residual stream without its mean on a model that has it."""
+    settings, on_stream = study.config["models"][model], "resid" in study.hook_of(model)
+    if centered and on_stream and settings.get("center_writing_weights") is False:
+        raise ConfigError(
+            f"models.{model}.center_writing_weights: found false, expected true for the SAE '{family}', which is of a"
+            " model with centred writing weights"
+        )
 
 
 def _check_tokens(study: Study) -> None:
@@ -383,7 +395,7 @@ def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
     if model["kind"] == "trained":
         return {key: model[key] for key in ("layers", "d_model", "d_mlp")}
     if model["kind"] == "hub":
-        found = cached_config(model, Path(MODEL_PINS) / f"{name}.json")  # nothing before it is there
+        found = known_config(model, Path(MODEL_PINS) / f"{name}.json")  # nothing before it is there
     else:
         try:
             found = json.loads((Path(model["path"]) / "config.json").read_text(encoding="utf-8"))

@@ -32,15 +32,17 @@ def fetch_model(name: str, revision: str, key: str) -> tuple[Snapshot, Snapshot 
     return found, fetch("model", tokenizer, "main", TOKENIZER_PATTERNS, key)
 
 
-def cached_config(settings: Mapping[str, Any], pin: Path) -> dict[str, Any]:
-    """The config.json of a model of the Hub, as far as it is cached; else nothing.
+def known_config(settings: Mapping[str, Any], pin: Path) -> dict[str, Any]:
+    """The config.json of a model of the Hub, as far as it is known without asking; else nothing.
 
     Args:
         settings: of the model.
-        pin: the file of rule fetch_model, which need not be there; where it is, its commit counts.
+        pin: the file of rule fetch_model, which need not be there.
     """
-    revision = read_json(pin)["commit"] if pin.is_file() else settings["revision"]
-    found = cached_file(settings["name"], revision, "config.json")
+    known = read_json(pin) if pin.is_file() else {}
+    if (known.get("name"), known.get("revision")) == (settings["name"], settings["revision"]):
+        return known["config"]
+    found = cached_file(settings["name"], settings["revision"], "config.json")
     return {} if found is None else read_json(found)
 
 

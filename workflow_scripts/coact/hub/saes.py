@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from coact.artefacts import read_json
 from coact.errors import ConfigError
 from coact.hub.repositories import Snapshot, fetch, fetch_file
-from coact.imported import SAE_LENS_FILES, SPARSIFY_FILES, config_beside
+from coact.imported import SAE_LENS_FILES, SPARSIFY_FILES, config_beside, describe
 
 TABLE = "pretrained_saes.yaml"
 OPTIONAL_FILES = ("activation_scaler.json",)  # beside an SAE of SAELens
@@ -71,28 +71,49 @@ def place_of(settings: Mapping[str, Any], key: str) -> Place:
     paths = {entry["id"]: entry["path"] for entry in release["saes"]}
     if settings["id"] not in paths:
         raise ConfigError(f"{key}.id: '{settings['id']}' is none of '{asked}'{_like(settings['id'], paths)}")
-    kwargs = (release.get("config_overrides") or {}).get("model_from_pretrained_kwargs") or {}
+    overrides = release.get("config_overrides") or {}
+    if overrides.get("normalize_activations") not in (None, "none"):
+        raise ConfigError(
+            f"{key}.release: '{asked}' has inputs normalised by '{overrides['normalize_activations']}', expected none;"
+            " that cannot be folded into the weights"
+        )
+    kwargs = overrides.get("model_from_pretrained_kwargs") or {}
     return Place(release["repo_id"], settings["revision"], paths[settings["id"]], "release", kwargs)
 
 
-def configured(settings: Mapping[str, Any], pin: Path, key: str) -> dict[str, Any]:
-    """The settings with the `path` of a cached configuration; the weights need not be there.
+def described(settings: Mapping[str, Any], pin: Path, key: str) -> dict[str, Any]:
+    """What the SAE says of itself, see `coact.imported.describe`, before it is fetched and after.
 
     Args:
         settings: of the family.
-        pin: the file of rule fetch_sae, which need not be there; where it is, its commit counts.
+        pin: the file of rule fetch_sae, which need not be there.
         key: the key of the configuration that names the family.
     Raises:
         ConfigError, StudyError: there is no such SAE, or the Hub cannot be asked.
     """
+    asked = fetched_settings(settings)
+    known = read_json(pin) if pin.is_file() else {}
+    if known.get("asked") == asked:
+        return known["described"]
     place = place_of(settings, key)
-    revision = read_json(pin)["commit"] if pin.is_file() else place.revision
     config = str(PurePosixPath(place.path) / "cfg.json")
     if settings["format"] == "nanda":
         config = str(config_beside(PurePosixPath(place.path)))
-    found = fetch_file(place.repository, revision, config, key, place.named)
+    found = fetch_file(place.repository, place.revision, config, key, place.named)
     weights = found.with_name(PurePosixPath(place.path).name) if settings["format"] == "nanda" else found.parent
-    return {**settings, "path": str(weights)}
+    return describe({**settings, "path": str(weights)}, key, whole=False)
+
+
+def is_centered(settings: Mapping[str, Any], key: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether the SAE is of a model whose writing weights are centred, as its release says, or its own metadata."""
+    kwargs = place_of(settings, key).model_kwargs if on_hub(settings) else {}
+    kwargs = (metadata.get("model_from_pretrained_kwargs") or {}) | kwargs
+    return bool(kwargs.get("center_writing_weights"))
+
+
+def fetched_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say where an SAE lies, and in what format."""
+    return {name: settings[name] for name in ("format", "path", "repository", "release", "id", "revision")}
 
 
 def fetch_sae(settings: Mapping[str, Any], key: str, commit: str | None = None) -> tuple[Snapshot, Path]:

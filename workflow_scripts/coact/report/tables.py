@@ -12,6 +12,7 @@ from coact.report.interpretation import meaning_tables
 from coact.report.markup import code_block, pipe_table
 from coact.report.pairs import pair_tables
 from coact.report.proportion import proportion_tables
+from coact.report.published import published_tables
 from coact.report.results import Results
 from coact.report.sensitivity import sensitivity_tables
 from coact.study import TESTED_NULLS
@@ -111,6 +112,7 @@ def report_tables(results: Results) -> dict[str, str]:
         "_quality.md": _quality(results),
         **frontier_tables(results),
         **ground_truth_tables(results),
+        **published_tables(results),
         "_descriptive_all.md": _descriptive(results, "all"),
         "_descriptive_live.md": _descriptive(results, "live"),
         "_correlations.md": _correlations(results),
