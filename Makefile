@@ -1,5 +1,6 @@
 # make study   environment, default study, summary, path of the report
 # make test    environment, every check and test
+# make plan    what a study will cost, before it starts: make plan CONFIG="presets/wide.yaml my-study.yaml"
 # Needs Python >= 3.11 and the package index; everything goes into .venv, and SAELens, for the tests, into .venv-sae-lens.
 
 PYTHON ?= python3
@@ -7,12 +8,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SAE_LENS := .venv-sae-lens
 CORES ?= all
+CONFIG ?=
 
-.PHONY: study test check format docs lock
+.PHONY: study plan test check format docs lock
 
 study: $(VENV)/study.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.comparison results/comparison/summary.parquet results/report/report.html
+
+plan: $(VENV)/study.installed
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.plan config.yaml $(CONFIG)
 
 test: check $(SAE_LENS)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest

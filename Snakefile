@@ -10,6 +10,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/hub.smk"
 include: "rules/corpus.smk"
 include: "rules/models.smk"

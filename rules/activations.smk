@@ -19,7 +19,7 @@ rule capture_activations:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("capture_activations", 3000),
         runtime=120,
         gpu=get_gpus,
     params:
@@ -50,7 +50,7 @@ rule evaluate_model:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("evaluate_model", 3000),
         runtime=60,
         gpu=get_gpus,
     params:

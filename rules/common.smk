@@ -21,7 +21,6 @@ from coact.figures import FAMILIES, FIGURES
 from coact.hub.saes import fetched_settings
 from coact.imported import files_of
 from coact.models import MODEL_FILES
-from coact.sae.memory import training_memory
 from coact.sae.truth.settings import TruthSettings
 from coact.study import NULLS, SAE_PINS, TESTED_NULLS, check
 
@@ -306,13 +305,6 @@ def get_shown_settings():
     return {key: CONFIG["interpretation"][key] for key in ("examples", "quantiles", "reach", "tokens", "seed")}
 
 
-def get_comparison_memory(wildcards):
-    """Megabytes for the comparison: 20 bytes for every pair of features of the two largest dictionaries it takes."""
-    most = CONFIG["comparison"]["most_pairs"]
-    sizes = [STUDY.features_of(model, sae) or most for model, sae in STUDY.columns()]
-    return 4000 + min(max(sizes) ** 2, most) * 20 // 10**6
-
-
 def get_replicates(wildcards):
     """Replicates of a null model in one part."""
     return STUDY.null_parts()[int(wildcards.part)]
@@ -373,22 +365,6 @@ def get_sae_source(wildcards):
 def get_fetched_settings(wildcards):
     """Settings of an SAE from the Hub that say where it lies."""
     return fetched_settings(CONFIG["saes"][wildcards.sae])
-
-
-def get_training_memory(wildcards):
-    """Megabytes for a training: a process with its libraries, and twice what the training takes at least."""
-    features = STUDY.features_of(wildcards.model, wildcards.sae)
-    if features is None:
-        return 8000  # the width of the activations is not known before they are captured
-    settings = STUDY.sae_settings(wildcards.sae)
-    d_in = round(features / settings["expansion"])
-    return 1000 + 2 * training_memory(d_in, features, settings["batch_tokens"]) // 10**6
-
-
-def get_import_memory(wildcards):
-    """Megabytes for the import of an SAE: its float32 weights a few times over."""
-    settings = STUDY.sae_settings(wildcards.sae)
-    return 2000 + settings["d_in"] * settings["d_sae"] * 32 // 10**6
 
 
 def get_sae(wildcards):

@@ -56,7 +56,7 @@ rule compare_graphs:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=get_comparison_memory,
+        mem_mb=get_memory("compare_graphs", 4000),
         runtime=240,
     params:
         columns=get_column_records(),
@@ -118,7 +118,7 @@ rule measure_splitting:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("measure_splitting", 3000),
         runtime=60,
     params:
         columns=get_column_records(),

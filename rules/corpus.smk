@@ -22,7 +22,7 @@ rule collect_corpus:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("collect_corpus", 3000),
         runtime=30,
     params:
         corpus={
@@ -107,7 +107,7 @@ rule tokenize_corpus:
         "../envs/study.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("tokenize_corpus", 3000),
         runtime=30,
     params:
         corpus={

@@ -30,7 +30,7 @@ rule export_features:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("export_features", 3000),
         runtime=60,
     params:
         **CONFIG["explorer"],

@@ -18,7 +18,7 @@ rule encode_features:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("encode_features", 3000),
         runtime=60,
         gpu=get_gpus,
     params:

@@ -27,7 +27,7 @@ rule count_pairs:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("count_pairs", 3000),
         runtime=60,
     params:
         k=CONFIG["graph"]["k"],
@@ -58,7 +58,7 @@ rule build_graph:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("build_graph", 3000),
         runtime=60,
     params:
         live_frequency=CONFIG["graph"]["live_frequency"],
@@ -87,7 +87,7 @@ rule sample_null:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("sample_null", 3000),
         runtime=60,
     params:
         replicates=get_replicates,
@@ -123,7 +123,7 @@ rule describe_graph:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("describe_graph", 3000),
         runtime=60,
     params:
         statistics={key: CONFIG["statistics"][key] for key in ("seed", "bootstrap", "confidence", "listed")},
@@ -158,7 +158,7 @@ rule measure_sensitivity:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("measure_sensitivity", 3000),
         runtime=120,
     params:
         k=CONFIG["graph"]["k"],
@@ -191,7 +191,7 @@ rule find_communities:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("find_communities", 3000),
         runtime=60,
     params:
         k=CONFIG["graph"]["k"],
@@ -219,7 +219,7 @@ rule export_graph:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("export_graph", 3000),
         runtime=60,
     message:
         "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML and GEXF"

@@ -35,7 +35,7 @@ rule describe_features:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("describe_features", 3000),
         runtime=60,
     params:
         shown=get_shown_settings(),
@@ -63,7 +63,7 @@ rule mark_contexts:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("mark_contexts", 3000),
         runtime=60,
     params:
         train_tokens=get_described_tokens("train"),
@@ -100,7 +100,7 @@ rule measure_contexts:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=get_memory("measure_contexts", 4000),
         runtime=60,
     params:
         contexts=get_interpretation("contexts", "keep", "pseudocount", "samples"),
@@ -129,7 +129,7 @@ rule probe_contexts:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=get_memory("probe_contexts", 4000),
         runtime=60,
     params:
         probes=get_interpretation("probes") | {"samples": CONFIG["interpretation"]["contexts"]["samples"]},
@@ -162,7 +162,7 @@ rule measure_absorption:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("measure_absorption", 3000),
         runtime=60,
     params:
         main=get_main_settings(),
@@ -196,7 +196,7 @@ rule measure_effects:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=get_memory("measure_effects", 4000),
         runtime=120,
         gpu=get_gpus,
     params:
@@ -236,7 +236,7 @@ rule explain_features:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=get_memory("explain_features", 4000),
         runtime=120,
     params:
         sample={key: CONFIG["interpretation"][key] for key in ("examples", "seed")}
@@ -273,7 +273,7 @@ rule find_chains:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("find_chains", 3000),
         runtime=60,
     params:
         k=CONFIG["graph"]["k"],
@@ -303,7 +303,7 @@ rule map_features:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("map_features", 3000),
         runtime=60,
     params:
         map=get_interpretation("map"),

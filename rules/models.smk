@@ -22,7 +22,7 @@ rule train_model:
         "../envs/study.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("train_model", 3000),
         runtime=120,
         gpu=get_gpus,
     params:
@@ -49,7 +49,7 @@ rule import_model:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("import_model", 3000),
         runtime=30,
     params:
         settings=get_model_settings,
@@ -77,7 +77,7 @@ rule initialize_model:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("initialize_model", 3000),
         runtime=10,
     params:
         settings=get_model_settings,

@@ -24,7 +24,7 @@ rule train_sae:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=get_training_memory,
+        mem_mb=get_memory("train_sae", 1000, unknown=8000),
         runtime=240,
         gpu=get_gpus,
     params:
@@ -56,7 +56,7 @@ rule make_neuron_dictionary:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=get_memory("make_neuron_dictionary", 2000),
         runtime=10,
     params:
         hook=get_hook,
@@ -88,7 +88,7 @@ rule evaluate_sae:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=get_memory("evaluate_sae", 3000),
         runtime=60,
         gpu=get_gpus,
     params:
@@ -150,7 +150,7 @@ rule import_sae:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=get_import_memory,
+        mem_mb=get_memory("import_sae", 2000),
         runtime=30,
     params:
         settings=get_sae_settings,

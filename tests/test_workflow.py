@@ -8,7 +8,8 @@ import yaml
 from coact.dependencies import modules_of
 from conftest import ROOT, run_command, snakemake
 
-RULE_FILES = sorted(path for path in (ROOT / "rules").glob("*.smk") if path.name != "common.smk")
+HELPER_FILES = ("common.smk", "resources.smk")  # no rules there
+RULE_FILES = sorted(path for path in (ROOT / "rules").glob("*.smk") if path.name not in HELPER_FILES)
 RULES = {
     name: block
     for path in RULE_FILES
@@ -123,7 +124,6 @@ HELPERS = {
     "get_shard_size": {"activations", "corpus"},
     "get_encoded_size": {"activations", "corpus", "graph"},
     "get_features_of_all": {"models", "saes", "activations", "corpus", "graph"},
-    "get_comparison_memory": {"models", "saes", "activations", "comparison"},
 }
 
 

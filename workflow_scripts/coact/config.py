@@ -5,6 +5,7 @@ Light on imports: the workflow loads it at every start.
 
 import copy
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,34 @@ SCHEMA = Path(__file__).resolve().parents[2] / "rules" / "config.schema.yaml"
 def load_schema() -> dict[str, Any]:
     """The JSON Schema of the configuration."""
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def read_config(paths: Sequence[str | Path]) -> dict[str, Any]:
+    """The completed configuration of files that lie one over the other, as Snakemake lays its --configfile.
+
+    Mappings are merged, key by key at every depth; all else is replaced by what comes later.
+
+    Raises:
+        ConfigError: a file cannot be read or holds no mapping, or what they give together is refused by `complete`.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+        if found is not None and not isinstance(found, dict):
+            raise ConfigError(f"{path}: found {type(found).__name__}, expected a mapping of keys")
+        _merge(merged, found or {})
+    return complete(merged)
+
+
+def _merge(config: dict[str, Any], overlay: dict[str, Any]) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(config.get(key), dict):
+            _merge(config[key], value)
+        else:
+            config[key] = copy.deepcopy(value)
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:

@@ -123,9 +123,21 @@ class Study:
         """Names of the SAEs that come from the Hub."""
         return [sae for sae in self.saes_of("import") if on_hub(self.config["saes"][sae])]
 
+    def shape(self, model: str) -> dict[str, int]:
+        """Shape of a model, as far as it can be told without loading it; without what is not known.
+
+        Returns:
+            layers, d_model, d_mlp, heads, vocabulary.
+        """
+        return _shape(self.config, model)
+
+    def width_of(self, model: str) -> int | None:
+        """Dimensions at a model's hook point, where its name and the model's shape tell; else None."""
+        return hook_width(self.hook_of(model), self.shape(model))
+
     def features_of(self, model: str, sae: str) -> int | None:
         """Features of a dictionary, where the hook's name and the model's shape tell; else None."""
-        width = hook_width(self.hook_of(model), _shape(self.config, model))
+        width = self.width_of(model)
         settings = self.sae_settings(sae)
         if width is None or settings["kind"] == "neurons":
             return width
@@ -321,7 +333,7 @@ def _check_dictionary(study: Study, model: str, sae: str) -> None:
     if features is None:
         return
     settings, family = study.sae_settings(sae), sae.partition("-")[0]
-    width = hook_width(study.hook_of(model), _shape(study.config, model))
+    width = study.width_of(model)
     if settings["kind"] == "import" and settings["d_in"] != width:
         raise ConfigError(
             f"saes.{family}.path: '{name_of(settings)}' is an SAE of {settings['d_in']} dimensions, but activations of"
@@ -388,12 +400,13 @@ def hook_width(hook: str, shape: dict[str, int]) -> int | None:
 
 
 def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
-    """Layers, d_model and d_mlp of a model, as far as they can be told without loading it."""
+    """See `Study.shape`."""
     model = config["models"][name]
     if model["kind"] == "untrained":
         return _shape(config, model["like"])
     if model["kind"] == "trained":
-        return {key: model[key] for key in ("layers", "d_model", "d_mlp")}
+        own = {key: model[key] for key in ("layers", "d_model", "d_mlp", "heads")}
+        return own | {"vocabulary": config["corpus"]["vocabulary"]}
     if model["kind"] == "hub":
         found = known_config(model, Path(MODEL_PINS) / f"{name}.json")  # nothing before it is there
     else:
@@ -405,5 +418,10 @@ def _shape(config: dict[str, Any], name: str) -> dict[str, int]:
         "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         "d_model": ("hidden_size", "n_embd", "d_model"),
         "d_mlp": ("intermediate_size", "n_inner", "ffn_dim", "d_mlp"),
+        "heads": ("num_attention_heads", "n_head", "num_heads", "n_heads"),
+        "vocabulary": ("vocab_size", "d_vocab"),
     }
-    return {key: found[name] for key, names in keys.items() for name in names if isinstance(found.get(name), int)}
+    shape = {key: found[name] for key, names in keys.items() for name in names if isinstance(found.get(name), int)}
+    if found.get("model_type") == "gpt2" and "d_model" in shape:
+        shape.setdefault("d_mlp", 4 * shape["d_model"])  # which n_inner: null stands for
+    return shape
