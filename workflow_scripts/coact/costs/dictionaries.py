@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from coact.costs.models import is_complete, parameters, trained_parameters
-from coact.imported import describe
 from coact.provenance import canonical_json
 from coact.study import Study, dictionary_size
 
@@ -70,7 +69,7 @@ def _dictionary(study: Study, model: str, sae: str) -> Dictionary | None:
     if settings["kind"] == "neurons":
         return Dictionary(model, sae, settings, d_in, d_in, d_in / 2)
     if settings["kind"] == "import":
-        l0 = describe(settings, f"saes.{family}").get("k") or PENALIZED_L0
+        l0 = study.described(family).get("k") or PENALIZED_L0
         return Dictionary(model, sae, settings, d_in, settings["d_sae"], l0)
     d_sae = dictionary_size(d_in, settings["expansion"])
     return Dictionary(model, sae, settings, d_in, d_sae, min(settings.get("k", PENALIZED_L0), d_sae))

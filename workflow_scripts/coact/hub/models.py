@@ -7,7 +7,7 @@ from typing import Any
 from coact.artefacts import read_json
 from coact.errors import ConfigError
 from coact.formats import FINAL_WEIGHTS, is_legacy, legacy_weights
-from coact.hub.repositories import Snapshot, cached_file, fetch
+from coact.hub.repositories import Snapshot, cached_file, fetch, fetch_file
 
 # Of a model: weights as safetensors, and whatever a tokenizer may consist of.
 MODEL_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.tiktoken")
@@ -44,6 +44,18 @@ def known_config(settings: Mapping[str, Any], pin: Path) -> dict[str, Any]:
         return known["config"]
     found = cached_file(settings["name"], settings["revision"], "config.json")
     return {} if found is None else read_json(found)
+
+
+def ask_config(settings: Mapping[str, Any], key: str) -> None:
+    """Have the config.json of a model cached, so that `known_config` finds it.
+
+    Args:
+        settings: of the model.
+        key: the key of the configuration that names it.
+    Raises:
+        ConfigError, StudyError: there is none, or the Hub cannot be asked.
+    """
+    fetch_file(settings["name"], settings["revision"], "config.json", key, "name")
 
 
 def model_folder(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Path:

@@ -11,6 +11,7 @@ from coact.config import read_config
 from coact.corpus.sources import check_sources
 from coact.costs import jobs_of
 from coact.errors import StudyError
+from coact.hub.models import ask_config
 from coact.plan.fit import problems
 from coact.plan.limits import read_limits
 from coact.plan.page import print_plan
@@ -29,6 +30,12 @@ def main() -> int:
     except StudyError as error:
         print(f"error: configuration: {error}", file=sys.stderr)
         return 1
+    for model in study.models_of("hub"):
+        if not study.shape(model):
+            try:
+                ask_config(study.config["models"][model], f"models.{model}")
+            except StudyError as error:
+                print(f"note: {error}", file=sys.stderr)
     from coact.plan.calibration import by_products, calibrate  # PyTorch, which a wrong configuration need not wait for
 
     jobs, limits = jobs_of(study), read_limits(Path("results"))
