@@ -3,7 +3,7 @@
 from typing import Any
 
 from coact.comparison.columns import Column
-from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent, plural
+from coact.comparison.wording import NOT_DEFINED, count, defined, number, percent
 from coact.report.markup import escape, pipe_table
 from coact.report.results import Results
 
@@ -35,9 +35,9 @@ def published_tables(results: Results) -> dict[str, str]:
     close = sum(_is_close(theirs, ours) for *_, theirs, ours, _ in rows)
     beyond = sum(_is_close(theirs, null) for *_, theirs, _, null in rows)
     text = (
-        f"Published by {escape(published['source'])}. Of {plural(len(rows), 'number')} {count(close)} differ by no more"
-        f" than {percent(CLOSE, 1)} from those here, and {count(beyond)} by no more than that from those of the null"
-        f" model, which knows the margins alone. {escape(published['differences'])}"
+        f"Published by {escape(published['source'])}. Within {percent(CLOSE, 1)} of the numbers here lie {close} of"
+        f" {len(rows)}, within {percent(CLOSE, 1)} of those of the null model, which knows the margins alone, {beyond}."
+        f" {escape(published['differences'])}"
     )
     caption = "Published numbers beside those of this study, of all features, and of the token null's first replicate"
     return {"_published.md": f"{text.strip()}\n\n{pipe_table(HEADER, cells, caption, 'tbl-published', 2)}"}
