@@ -1,6 +1,7 @@
 # make study   environment, default study, summary, path of the report
 # make test    environment, every check and test
 # make plan    what a study will cost, before it starts: make plan CONFIG="presets/wide.yaml my-study.yaml"
+# make verify  whether results are what they were when they were recorded: make verify RESULTS=folder
 # Needs Python >= 3.11 and the package index; everything goes into .venv, and SAELens, for the tests, into .venv-sae-lens.
 
 PYTHON ?= python3
@@ -9,6 +10,7 @@ BIN := $(VENV)/bin
 SAE_LENS := .venv-sae-lens
 CORES ?= all
 CONFIG ?=
+RESULTS ?= results
 
 .PHONY: study plan test check format docs lock
 
@@ -18,6 +20,9 @@ study: $(VENV)/study.installed
 
 plan: $(VENV)/study.installed
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.plan config.yaml $(CONFIG)
+
+verify: $(VENV)/study.installed
+	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.inventory $(RESULTS)
 
 test: check $(SAE_LENS)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest

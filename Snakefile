@@ -24,6 +24,7 @@ include: "rules/comparison.smk"
 include: "rules/figures.smk"
 include: "rules/explorer.smk"
 include: "rules/report.smk"
+include: "rules/provenance.smk"
 
 
 rule all:
@@ -37,5 +38,6 @@ rule all:
         rules.all_figures.input,
         rules.all_explorer.input,
         rules.all_report.input,
+        rules.all_provenance.input,
     message:
         "The study is complete"
