@@ -30,6 +30,12 @@ except StudyError as error:
 TABLE = {
     "toy-res": {"conversion_func": None, "model": "toy", "repo_id": "owner/saes", "saes": [
         {"id": "blocks.0", "path": "layers/0"}, {"id": "blocks.1", "path": "layers/1"}]},
+    "toy-centred": {"conversion_func": None, "model": "toy", "repo_id": "owner/saes", "saes": [
+        {"id": "blocks.0", "path": "layers/0"}],
+        "config_overrides": {"model_from_pretrained_kwargs": {"center_writing_weights": True}}},
+    "toy-scaled": {"conversion_func": None, "model": "toy", "repo_id": "owner/saes", "saes": [
+        {"id": "blocks.0", "path": "layers/0"}],
+        "config_overrides": {"normalize_activations": "constant_norm_rescale"}},
     "toy-scope": {"conversion_func": "gemma_2", "model": "toy", "repo_id": "owner/scope", "saes": []},
 }  # fmt: skip
 
@@ -100,6 +106,12 @@ def test_a_release_of_sae_lens_is_looked_up_in_its_table_without_running_it(hub,
     assert (found["commit"], Path(found["path"]).name) == (commit, "1")
 
 
+def test_what_a_release_says_of_its_model_is_part_of_the_description(hub, describe, repository, table):
+    hub.add("owner/saes", repository)
+    found = describe(table, release="toy-centred", id="blocks.0")
+    assert found["described"]["metadata"]["model_from_pretrained_kwargs"] == {"center_writing_weights": True}
+
+
 def test_a_file_of_neel_nandas_comes_with_its_configuration(hub, describe, repository):
     hub.add("owner/saes", repository)
     found = describe(repository="owner/saes", path="25.pt", format="nanda")
@@ -126,10 +138,11 @@ def test_without_a_network_what_is_cached_is_taken(hub, describe, repository):
         ({"repository": "owner/saes"}, "'owner/saes' has no file 'cfg.json' at revision 'main'"),
         ({"repository": "owner/saes", "path": "47.pt", "format": "nanda"}, "has no file '47_cfg.json'"),
         ({"repository": "owner/saes", "path": "layers/0", "format": "sparsify"}, "d_sae: found None, expected a whole"),
-        ({"release": "toy-rse", "id": "blocks.0"}, ".release: 'toy-rse' is none of the 2 releases of SAELens; there are"
-         " toy-res, toy-scope"),
+        ({"release": "toy-rse", "id": "blocks.0"}, ".release: 'toy-rse' is none of the 4 releases of SAELens; there are"
+         " toy-centred, toy-res"),
         ({"release": "toy-res", "id": "blocks.9"}, ".id: 'blocks.9' is none of 'toy-res'; there are blocks.0, blocks"),
         ({"release": "toy-scope", "id": "x"}, ".release: 'toy-scope' is in the format 'gemma_2', expected SAELens's"),
+        ({"release": "toy-scaled", "id": "blocks.0"}, "has inputs normalised by 'constant_norm_rescale'"),
         ({"release": "toy-res"}, ".id: found None, expected one"),
         ({"path": "a", "id": "blocks.0"}, ".id: found 'blocks.0', expected none"),
         ({"path": "a", "release": "toy-res", "id": "b"}, ": found path and release, expected path, repository"),

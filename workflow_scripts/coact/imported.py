@@ -19,6 +19,7 @@ IMPORTED = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "gated":
 # Keys of SAELens before version 6 -> what they are called now.
 RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
 ORIGIN = ("model_name", "hook_name", "hook_head_index", "context_size", "prepend_bos", "sae_lens_version")
+MODEL_KWARGS = "model_from_pretrained_kwargs"  # of the metadata: how the model is to be loaded
 SAE_LENS_FILES = ("cfg.json", "sae_weights.safetensors")
 SPARSIFY_FILES = ("cfg.json", "sae.safetensors")
 # Names of hook points of TransformerLens, by those of Neel Nanda's `site` and by the modules that sparsify hooks.

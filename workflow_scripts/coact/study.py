@@ -13,8 +13,8 @@ from typing import Any
 
 from coact.errors import ConfigError
 from coact.hub.models import known_config
-from coact.hub.saes import described, is_centered, name_of, on_hub
-from coact.imported import IMPORTED, check_options, describe
+from coact.hub.saes import described, name_of, on_hub
+from coact.imported import IMPORTED, MODEL_KWARGS, check_options, describe
 
 SPLITS = ("train", "heldout")
 NULLS = ("tokens", "documents", "shift")  # see coact.nulls.replicates
@@ -274,7 +274,8 @@ def _check_import(study: Study, family: str) -> None:
     settings = study.config["saes"][family]
     check_options(settings, f"saes.{family}")
     metadata = study.described(family)["metadata"]
-    found, centered = metadata.get("hook_name"), is_centered(settings, f"saes.{family}", metadata)
+    found = metadata.get("hook_name")
+    centered = bool((metadata.get(MODEL_KWARGS) or {}).get("center_writing_weights"))
     for model in settings["models"] or study.config["models"]:
         asked = study.hook_of(model)
         _check_centering(study, family, model, centered)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from coact.artefacts import read_json
 from coact.errors import ConfigError
 from coact.hub.repositories import Snapshot, fetch, fetch_file
-from coact.imported import SAE_LENS_FILES, SPARSIFY_FILES, config_beside, describe
+from coact.imported import MODEL_KWARGS, SAE_LENS_FILES, SPARSIFY_FILES, config_beside, describe
 
 TABLE = "pretrained_saes.yaml"
 OPTIONAL_FILES = ("activation_scaler.json",)  # beside an SAE of SAELens
@@ -101,14 +101,21 @@ def described(settings: Mapping[str, Any], pin: Path, key: str) -> dict[str, Any
         config = str(config_beside(PurePosixPath(place.path)))
     found = fetch_file(place.repository, place.revision, config, key, place.named)
     weights = found.with_name(PurePosixPath(place.path).name) if settings["format"] == "nanda" else found.parent
-    return describe({**settings, "path": str(weights)}, key, whole=False)
+    return describe_at(settings, weights, key, whole=False)
 
 
-def is_centered(settings: Mapping[str, Any], key: str, metadata: Mapping[str, Any]) -> bool:
-    """Whether the SAE is of a model whose writing weights are centred, as its release says, or its own metadata."""
-    kwargs = place_of(settings, key).model_kwargs if on_hub(settings) else {}
-    kwargs = (metadata.get("model_from_pretrained_kwargs") or {}) | kwargs
-    return bool(kwargs.get("center_writing_weights"))
+def describe_at(settings: Mapping[str, Any], path: Path, key: str, *, whole: bool = True) -> dict[str, Any]:
+    """What the SAE says of itself, and its release of the model that it is of.
+
+    Args:
+        settings: of the family.
+        path: where it is cached.
+        key: the key of the configuration that names the family.
+        whole: whether the weights have to be there too.
+    """
+    found = describe({**settings, "path": str(path)}, key, whole=whole)
+    kwargs = place_of(settings, key).model_kwargs
+    return found | {"metadata": found["metadata"] | ({MODEL_KWARGS: kwargs} if kwargs else {})}
 
 
 def fetched_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
