@@ -11,6 +11,7 @@ import yaml
 
 from hub import always, in_process, run, running_hub
 
+# Describes and fetches SAEs, one after another: by name, settings in and what is found out.
 DESCRIBE = """
 import json, sys
 from pathlib import Path
@@ -18,14 +19,17 @@ from coact.errors import StudyError
 from coact.hub.saes import described, fetch_sae
 from coact.imported import check_options
 plain = dict.fromkeys(("path", "repository", "release", "id", "tensors")) | {"revision": "main", "format": "sae_lens"}
-settings = plain | json.loads(sys.argv[1])
-try:
-    check_options(settings, "saes.theirs")
-    found = described(settings, Path("no pin"), "saes.theirs")
-    fetched, path = fetch_sae(settings, "saes.theirs")
-    print(json.dumps({"described": found, "path": str(path), **fetched.record()}))
-except StudyError as error:
-    print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+answers = {}
+for name, asked in json.loads(sys.argv[1]).items():
+    settings = plain | asked
+    try:
+        check_options(settings, "saes.theirs")
+        found = described(settings, Path("no pin"), "saes.theirs")
+        fetched, path = fetch_sae(settings, "saes.theirs")
+        answers[name] = {"described": found, "path": str(path), **fetched.record()}
+    except StudyError as error:
+        answers[name] = {"error": str(error), "kind": type(error).__name__}
+print(json.dumps(answers))
 """
 TABLE = {
     "toy-res": {"conversion_func": None, "model": "toy", "repo_id": "owner/saes", "saes": [
@@ -68,14 +72,20 @@ def repository(sae_folder, tmp_path):
 
 
 @pytest.fixture
-def describe(hub, tmp_path):
-    """Describe and fetch an SAE in a process of its own."""
+def describe_all(hub, tmp_path):
+    """Describe and fetch SAEs in a process of its own."""
 
-    def describing(environment=None, **settings):
+    def describing(settings, environment=None):
         own = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")} | (environment or {})
-        return in_process(DESCRIBE, [json.dumps(settings)], "saes.theirs", **own)
+        return in_process(DESCRIBE, [json.dumps(settings)], "", **own)
 
     return describing
+
+
+@pytest.fixture
+def describe(describe_all):
+    """Describe and fetch one SAE."""
+    return lambda environment=None, **settings: describe_all({"it": settings}, environment)["it"]
 
 
 @pytest.fixture
@@ -129,32 +139,35 @@ def test_without_a_network_what_is_cached_is_taken(hub, describe, repository):
     assert describe(**asked)["commit"] == commit
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"repository": "owner/none", "path": "a"}, ".repository: 'owner/none': there is no such model at http"),
-        ({"repository": "owner/saes", "revision": "v9"}, ".revision: found 'v9', which 'owner/saes' does not have"),
-        ({"repository": "owner/saes", "path": "layers/7"}, "'owner/saes' has no file 'layers/7/cfg.json' at revision"),
-        ({"repository": "owner/saes"}, "'owner/saes' has no file 'cfg.json' at revision 'main'"),
-        ({"repository": "owner/saes", "path": "47.pt", "format": "nanda"}, "has no file '47_cfg.json'"),
-        ({"repository": "owner/saes", "path": "layers/0", "format": "sparsify"}, "d_sae: found None, expected a whole"),
-        ({"release": "toy-rse", "id": "blocks.0"}, ".release: 'toy-rse' is none of the 4 releases of SAELens; there are"
-         " toy-centred, toy-res"),
-        ({"release": "toy-res", "id": "blocks.9"}, ".id: 'blocks.9' is none of 'toy-res'; there are blocks.0, blocks"),
-        ({"release": "toy-scope", "id": "x"}, ".release: 'toy-scope' is in the format 'gemma_2', expected SAELens's"),
-        ({"release": "toy-scaled", "id": "blocks.0"}, "has inputs normalised by 'constant_norm_rescale'"),
-        ({"release": "toy-res"}, ".id: found None, expected one"),
-        ({"path": "a", "id": "blocks.0"}, ".id: found 'blocks.0', expected none"),
-        ({"path": "a", "release": "toy-res", "id": "b"}, ": found path and release, expected path, repository"),
-        ({}, ": found none of them, expected path, repository"),
-        ({"release": "toy-res", "id": "blocks.0", "format": "nanda"}, ".format: found 'nanda', expected sae_lens"),
-        ({"repository": "owner/saes", "path": "a", "format": "tensors", "tensors": {}}, "format tensors takes a path"),
-    ],
-)  # fmt: skip
-def test_what_is_not_there_is_named(hub, describe, repository, table, settings, message):
+WRONG = [
+    ({"repository": "owner/none", "path": "a"}, ".repository: 'owner/none': there is no such model at http"),
+    ({"repository": "owner/saes", "revision": "v9"}, ".revision: found 'v9', which 'owner/saes' does not have"),
+    ({"repository": "owner/saes", "path": "layers/7"}, "'owner/saes' has no file 'layers/7/cfg.json' at revision"),
+    ({"repository": "owner/saes"}, "'owner/saes' has no file 'cfg.json' at revision 'main'"),
+    ({"repository": "owner/saes", "path": "47.pt", "format": "nanda"}, "has no file '47_cfg.json'"),
+    ({"repository": "owner/saes", "path": "layers/0", "format": "sparsify"}, "d_sae: found None, expected a whole"),
+    ({"release": "toy-rse", "id": "blocks.0"}, ".release: 'toy-rse' is none of the 4 releases of SAELens; there are"
+     " toy-centred, toy-res"),
+    ({"release": "toy-res", "id": "blocks.9"}, ".id: 'blocks.9' is none of 'toy-res'; there are blocks.0, blocks"),
+    ({"release": "toy-scope", "id": "x"}, ".release: 'toy-scope' is in the format 'gemma_2', expected SAELens's"),
+    ({"release": "toy-scaled", "id": "blocks.0"}, "has inputs normalised by 'constant_norm_rescale'"),
+    ({"release": "toy-res"}, ".id: found None, expected one"),
+    ({"path": "a", "id": "blocks.0"}, ".id: found 'blocks.0', expected none"),
+    ({"path": "a", "release": "toy-res", "id": "b"}, ": found path and release, expected path, repository"),
+    ({}, ": found none of them, expected path, repository"),
+    ({"release": "toy-res", "id": "blocks.0", "format": "nanda"}, ".format: found 'nanda', expected sae_lens"),
+    ({"repository": "owner/saes", "path": "a", "format": "tensors", "tensors": {}}, "format tensors takes a path"),
+]  # fmt: skip
+
+
+def test_what_is_not_there_is_named(hub, describe_all, repository, table):
     hub.add("owner/saes", repository)
-    found = describe(table, **settings)
-    assert message in found["error"].replace("\n", " "), found["error"]
+    answers = describe_all({str(number): settings for number, (settings, _) in enumerate(WRONG)}, table)
+    for number, (settings, message) in enumerate(WRONG):
+        found = answers[str(number)]["error"]
+        assert message in found, (settings, found)
+        assert found.startswith("saes.theirs")
+        assert "\n" not in found
 
 
 def test_without_the_table_of_releases_its_package_is_asked_for(describe):

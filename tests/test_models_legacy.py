@@ -30,18 +30,18 @@ KINDS = {
     "gelu_pre": {"act_fn": "gelu", "normalization": "LNPre", "attn_only": False},
     "attn": {"act_fn": "gelu", "normalization": "LN", "attn_only": True},
 }
-# TransformerLens itself, on the same repository; prints logits and activations.
+# TransformerLens itself, on the same repositories; saves logits and activations.
 BOOT = """
 import sys, torch
 from transformer_lens.model_bridge import TransformerBridge
-bridge = TransformerBridge.boot_tl_legacy("NeelNanda/TOY", device="cpu")
 tokens = torch.arange(24).view(2, 12)
-found = {}
-def keep(value, hook):
-    found[hook.name] = value
-names = [name for name in sys.argv[2].split(",") if name in bridge.hook_dict]
-logits = bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[(name, keep) for name in names])
-torch.save({"logits": logits, **found}, sys.argv[1])
+for kind in sys.argv[3].split(","):
+    bridge, found = TransformerBridge.boot_tl_legacy(f"NeelNanda/{kind}", device="cpu"), {}
+    def keep(value, hook):
+        found[hook.name] = value
+    names = [name for name in sys.argv[2].split(",") if name in bridge.hook_dict]
+    logits = bridge.run_with_hooks(tokens, return_type="logits", fwd_hooks=[(name, keep) for name in names])
+    torch.save({"logits": logits, **found}, f"{sys.argv[1]}/{kind}.pt")
 """
 HOOKS = ("blocks.0.hook_resid_pre", "blocks.0.attn.hook_z", "blocks.0.mlp.hook_pre", "blocks.1.mlp.hook_post",
          "blocks.1.hook_resid_post")  # fmt: skip
@@ -99,24 +99,35 @@ def tokenizer(tokenizer_folder):
     return load_tokenizer(tokenizer_folder)
 
 
-def by_transformer_lens(folder, tokenizer_folder, tmp_path):
-    """Logits and activations as `boot_tl_legacy` gives them, from a stand-in for the Hub."""
+@pytest.fixture(scope="module")
+def repositories(tokenizer, tmp_path_factory):
+    """A repository of each kind."""
+    folder = tmp_path_factory.mktemp("legacy")
+    return {kind: make_repository(folder / kind, kind, "owner/tokenizer", len(tokenizer)) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def by_transformer_lens(repositories, tokenizer_folder, tmp_path_factory):
+    """Logits and activations of each kind as `boot_tl_legacy` gives them, from a stand-in for the Hub."""
+    folder = tmp_path_factory.mktemp("theirs")
     with running_hub() as hub:
-        hub.add("NeelNanda/TOY", folder)
+        for kind, repository in repositories.items():
+            hub.add(f"NeelNanda/{kind}", repository)
         hub.add("owner/tokenizer", tokenizer_folder)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home")}
-        command = [sys.executable, "-c", BOOT, str(tmp_path / "found.pt"), ",".join(HOOKS)]
+        environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home")}
+        command = [sys.executable, "-c", BOOT, str(folder), ",".join(HOOKS), ",".join(KINDS)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
-    return torch.load(tmp_path / "found.pt", weights_only=True)
+    return {kind: torch.load(folder / f"{kind}.pt", weights_only=True) for kind in KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_transformer_lens_computes_is_what_is_saved_and_opened_again(kind, tokenizer, tokenizer_folder, tmp_path):
-    folder = make_repository(tmp_path / "toy", kind, "owner/tokenizer", len(tokenizer))
+def test_what_transformer_lens_computes_is_what_is_saved_and_opened_again(
+    kind, repositories, by_transformer_lens, tokenizer, tmp_path
+):
+    folder, theirs = repositories[kind], dict(by_transformer_lens[kind])
     assert is_legacy(folder)
-    theirs = by_transformer_lens(folder, tokenizer_folder, tmp_path)
     save_model(load_model(folder), tokenizer, tmp_path / "saved")
     assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == [
         "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
