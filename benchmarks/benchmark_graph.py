@@ -36,6 +36,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
 
+from coact.costs.edges import ZIPF_OFFSET  # noqa: E402
 from coact.features.batches import SparseBatch  # noqa: E402
 from coact.graph.build import coactivation_graph  # noqa: E402
 from coact.jobs import keep_memory  # noqa: E402
@@ -43,7 +44,6 @@ from coact.nulls.curveball import resample_sets  # noqa: E402
 from reference_graph import dense_rows, loop_over_tokens  # noqa: E402
 
 LARGEST_FREQUENCY = 0.5
-ZIPF_OFFSET = 20
 PAUSE = 0.5  # seconds; PyTorch's threads go on spinning for a while after their work
 
 

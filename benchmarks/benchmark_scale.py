@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts")]
 
 from coact.artefacts import write_tables  # noqa: E402
+from coact.costs.edges import ZIPF_OFFSET  # noqa: E402
 from coact.features.batches import SparseBatch  # noqa: E402
 from coact.graph.build import edge_table  # noqa: E402
 from coact.graph.counting import count_batches  # noqa: E402
@@ -40,7 +41,6 @@ from coact.jobs import keep_memory  # noqa: E402
 
 BATCH_TOKENS = 16_384
 SHARD_BATCHES = 64
-ZIPF_OFFSET = 20
 BASE = {"tokens": 1 << 20, "features": 16_384, "l0": 24}
 CURVES = {
     "tokens": [1 << 18, 1 << 20, 1 << 22],

@@ -22,7 +22,7 @@ from coact.hub.saes import fetched_settings
 from coact.imported import files_of
 from coact.models import MODEL_FILES
 from coact.sae.truth.settings import TruthSettings
-from coact.study import NULLS, SAE_PINS, TESTED_NULLS, check
+from coact.study import MODEL_PINS, NULLS, SAE_PINS, TESTED_NULLS, check
 
 try:
     STUDY = check(complete(config))
@@ -33,6 +33,8 @@ except StudyError as error:
     raise WorkflowError(f"configuration: {error}")
 
 CONFIG = STUDY.config
+# All that changes a result.
+RECORDED = {key: value for key, value in CONFIG.items() if key != "tracking"}
 # SAEs that are trained on known directions too.
 RECOVERED = STUDY.saes_of("trained") if CONFIG["ground_truth"]["enabled"] else []
 # Scripts that read the configuration for a check, not for their result, find it complete.
@@ -76,7 +78,7 @@ def get_tokenizer_files(model):
     """Files of the tokenizer that comes with a model, or what a model from the Hub is pinned to."""
     settings = CONFIG["models"][model]
     if settings["kind"] == "hub":
-        return [f"results/hub/models/{model}.json"]
+        return [f"{MODEL_PINS}/{model}.json"]
     return sorted(str(path) for path in Path(settings["path"]).glob("*") if path.suffix in {".json", ".model", ".txt"})
 
 
@@ -102,7 +104,7 @@ def get_hub_tokenizer(wildcards):
 def get_hub_model(wildcards):
     """Settings of the model that this tokenizer is of; none where the source holds text."""
     model = get_hub_source(wildcards)["tokens_of"]
-    return {key: value for key, value in CONFIG["models"][model].items() if key != "hook"} if model else None
+    return get_settings_of(model) if model else None
 
 
 def get_hub_bytes(wildcards):
@@ -128,7 +130,12 @@ def get_source_files(wildcards):
 
 def get_model_settings(wildcards):
     """Settings of a model that make it what it is."""
-    return {key: value for key, value in CONFIG["models"][wildcards.model].items() if key != "hook"}
+    return get_settings_of(wildcards.model)
+
+
+def get_settings_of(model):
+    """All settings of a model but the place that its activations are captured at."""
+    return {key: value for key, value in CONFIG["models"][model].items() if key != "hook"}
 
 
 def get_hook(wildcards):
@@ -144,7 +151,7 @@ def get_model_kind(wildcards):
 def get_model_source(wildcards):
     """Files of a local model folder, or what a model from the Hub is pinned to."""
     if get_model_kind(wildcards) == "hub":
-        return [f"results/hub/models/{wildcards.model}.json"]
+        return [f"{MODEL_PINS}/{wildcards.model}.json"]
     return sorted(str(path) for path in Path(CONFIG["models"][wildcards.model]["path"]).iterdir() if path.is_file())
 
 
@@ -155,8 +162,7 @@ def get_model(wildcards):
 
 def get_like_settings(wildcards):
     """Settings of the model whose architecture an untrained one takes."""
-    like = CONFIG["models"][CONFIG["models"][wildcards.model]["like"]]
-    return {key: value for key, value in like.items() if key != "hook"}
+    return get_settings_of(CONFIG["models"][wildcards.model]["like"])
 
 
 def get_like_files(wildcards):

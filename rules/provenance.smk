@@ -32,7 +32,7 @@ rule record_provenance:
         mem_mb=500,
         runtime=60,
     params:
-        config={key: value for key, value in CONFIG.items() if key != "tracking"},
+        config=RECORDED,
     message:
         "Record what the study left"
     script:

@@ -51,7 +51,7 @@ rule render_report:
         mem_mb=2000,
         runtime=20,
     params:
-        config={key: value for key, value in CONFIG.items() if key != "tracking"},
+        config=RECORDED,
         tokenizers=STUDY.tokenizers(),
     message:
         "Render the report"

@@ -21,7 +21,7 @@ from coact.models.bridge import activations_at, make_bridge, patched_logits
 from coact.models.folder import load_model, randomize, save_model, shuffle
 from coact.models.legacy import LegacyForCausalLM, open_legacy
 from conftest import ROOT
-from hub import running_hub
+from hub import run, running_hub
 
 SHAPE = {"d_model": 16, "n_layers": 2, "d_mlp": 40, "d_head": 4, "n_heads": 3, "n_ctx": 64}
 KINDS = {
@@ -215,18 +215,13 @@ def test_such_a_model_is_studied_from_the_hub_with_the_tokenizer_that_it_names(
     models = {"main": None, "untrained": {"kind": "untrained", "like": "toy"}}
     models["toy"] = {"kind": "hub", "name": "NeelNanda/TOY"}
     saes = dict.fromkeys(config["saes"]) | {"topk": {"models": ["toy"]}, "neurons": {"models": ["toy"]}}
-    (workspace / "legacy.yaml").write_text(yaml.safe_dump({"models": models, "saes": saes}))
+    (workspace / "hub.yaml").write_text(yaml.safe_dump({"models": models, "saes": saes}))
     targets = [f"results/activations/{model}/train-00000.safetensors" for model in ("toy", "untrained")]
     effects = "results/interpretation/toy/topk-x1-s0/steering.parquet"
     with running_hub() as hub:
         commit, own = hub.add("NeelNanda/TOY", folder), hub.add("owner/tokenizer", tokenizer_folder)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(workspace / "home")}
-        command = ["snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", "legacy.yaml", "--", *targets,
-                   effects, "results/hub/manifest.json"]  # fmt: skip
-        done = subprocess.run(command, cwd=workspace, env=environment, text=True, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr[-4000:]
+        done = run(workspace, hub, "--", *targets, effects, "results/hub/manifest.json")
+        assert done.returncode == 0, done.stdout[-4000:]
         asked = hub.paths("GET")
     listed = json.loads((workspace / "results/hub/manifest.json").read_text())["repositories"]
     assert [(entry["name"], entry["commit"]) for entry in listed] == [

@@ -1,6 +1,7 @@
 """What format a model's folder is in, as its files tell: that of transformers, or TransformerLens's before 4.0."""
 
 from pathlib import Path
+from typing import Any
 
 from coact.artefacts import read_json
 from coact.errors import ConfigError
@@ -11,8 +12,7 @@ LEGACY_TYPE = "transformer_lens"  # model_type of such a model once it is saved 
 
 def is_legacy(folder: str | Path) -> bool:
     """Whether a folder is a model in the format that TransformerLens had before 4.0."""
-    path = Path(folder) / "config.json"
-    found = read_json(path) if path.is_file() else {}
+    found = _config(folder)
     return "model_type" not in found and {"d_model", "n_layers", "d_vocab"} <= set(found)
 
 
@@ -31,5 +31,9 @@ def legacy_weights(folder: str | Path) -> Path:
 
 def is_saved_legacy(folder: str | Path) -> bool:
     """Whether a folder is a model that came in that format, and was saved by this project."""
+    return _config(folder).get("model_type") == LEGACY_TYPE
+
+
+def _config(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / "config.json"
-    return path.is_file() and read_json(path).get("model_type") == LEGACY_TYPE
+    return read_json(path) if path.is_file() else {}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from coact.comparison.columns import columns_of, comparable
 from coact.costs import disk, memory
-from coact.costs.dictionaries import Dictionary, unknown_models, weights_of
+from coact.costs.dictionaries import Dictionary, forward_memory
 from coact.costs.edges import most_edges
 from coact.costs.jobs import Job, Measure
 from coact.costs.reference import SECONDS
@@ -123,7 +123,7 @@ def interpretation_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Ite
             "describe_features": (read, by_shard, {"entries": heldout}),
             "measure_contexts": (read, by_shard, {"entries": entries}),
             "measure_absorption": (read, by_shard, {"entries": entries}),
-            "measure_effects": (read + _forward_memory(study, one.model), by_shard, {"entries": entries}),
+            "measure_effects": (read + forward_memory(study, one.model), by_shard, {"entries": entries}),
             "explain_features": (explained, by_graph, {"entries": entries}),
             "find_chains": (chained, by_graph, {"edges": edges}),
             "map_features": (mapped, one.key, {"features": one.d_sae}),
@@ -134,14 +134,6 @@ def interpretation_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Ite
                 disk=disk.INTERPRETATION_BYTES * one.d_sae if rule == "describe_features" else 0, disk_key=one.key,
                 gpu=rule == "measure_effects", seconds=SECONDS[rule].of(**sizes),
             )  # fmt: skip
-
-
-def _forward_memory(study: Study, model: str) -> int:
-    if model in unknown_models(study):
-        return 0
-    contexts, length = study.config["activations"]["forward_contexts"], study.config["corpus"]["context_length"]
-    size = weights_of(study, model), study.shape(model), length, contexts
-    return memory.run_model(*size, logits=memory.LOGITS_AT_ONCE) - memory.TORCH
 
 
 def comparison_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterator[Job]:

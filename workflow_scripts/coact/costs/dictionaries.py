@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from coact.costs import memory
 from coact.costs.models import is_complete, parameters, trained_parameters
 from coact.provenance import canonical_json
 from coact.study import Study, dictionary_size
@@ -94,3 +95,12 @@ def weights_of(study: Study, model: str) -> int:
     if settings["kind"] == "trained":
         return trained_parameters(study.shape(model), study.config["corpus"]["context_length"])
     return parameters(study.shape(model))
+
+
+def forward_memory(study: Study, model: str) -> int:
+    """Bytes for a model and predictions of it that are compared, beside a process; 0 for one of unknown shape."""
+    if model in unknown_models(study):
+        return 0
+    contexts, length = study.config["activations"]["forward_contexts"], study.config["corpus"]["context_length"]
+    size = weights_of(study, model), study.shape(model), length, contexts
+    return memory.run_model(*size, logits=memory.LOGITS_AT_ONCE) - memory.TORCH

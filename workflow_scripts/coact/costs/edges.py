@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 
-ZIPF_OFFSET = 20  # as in benchmarks/benchmark_scale.py
+ZIPF_OFFSET = 20  # added to ranks; of the benchmarks, too
 BINS = 240
 
 

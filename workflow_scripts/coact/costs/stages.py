@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from coact.costs import disk, memory, models
-from coact.costs.dictionaries import Dictionary, unknown_models, weights_of
+from coact.costs.dictionaries import Dictionary, forward_memory, unknown_models, weights_of
 from coact.costs.jobs import Job, Measure
 from coact.costs.reference import SECONDS
 from coact.study import CORPUS_TOKENIZER, SPLITS, Study
@@ -142,11 +142,9 @@ def sae_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterator[Job]:
         heldout, evaluated = study.captured_tokens("heldout"), study.evaluated_tokens()
         passes, peak = (), memory.encode(one.d_in, one.d_sae, memory.CHUNK_ROWS, one.l0)
         if one.model not in unknown:
-            contexts, length = study.config["activations"]["forward_contexts"], study.config["corpus"]["context_length"]
             # Each pass once as the model is and once with the reconstruction in it.
             passes = ((predict(study, one.model), 2 * evaluated),)
-            size = weights_of(study, one.model), study.shape(one.model), length, contexts
-            peak += memory.run_model(*size, logits=memory.LOGITS_AT_ONCE) - memory.TORCH
+            peak += forward_memory(study, one.model)
         yield Job(
             "SAEs",
             "evaluate_sae",

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, defined, percent, plural, spread
-from coact.figures.layout import legend, observed_handle
+from coact.figures.layout import legend, observed_handle, of_column
 from coact.figures.rows import dictionary_rows, not_measured, null_bar, null_bar_handle, percent_axis
 from coact.figures.save import Drawing, words
 from coact.figures.style import INK, Look, looks, style
@@ -39,7 +39,7 @@ def absorption(
         figure, axes = dictionary_rows(columns, list(PANELS.values()))
         for panel, measure in zip(axes, PANELS, strict=True):
             for place, (column, summary) in enumerate(zip(columns, summaries, strict=True)):
-                mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)]
+                mine = of_column(data, column)
                 _draw(panel, place, mine[measure].to_numpy(), summary[measure], found[column.name])
             largest = data[measure].max()
             percent_axis(panel, max(0.05, largest) if defined(largest) else 1.0)

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from coact.comparison.columns import Column
 from coact.comparison.contexts import neurons_of, representative, untrained_of
 from coact.comparison.wording import count, few, listed, number, percent, plural, spread
+from coact.figures.layout import of_column
 from coact.figures.save import Drawing, words
 from coact.figures.style import INK, MUTED, NOT_LIVE, PAGE_WIDTH, SMALL_POINTS, Look, looks, style
 from coact.interpretation.detection import LEAST_DOCUMENTS
@@ -68,12 +69,8 @@ def contexts(columns: Sequence[Column], table: pd.DataFrame, ordinary: Sequence[
 
 def _order(table: pd.DataFrame, columns: Sequence[Column], place: int, shown: Sequence[str]) -> list[str]:
     """Contexts by held-out F1, the highest first; those that are not measured last, in their own order."""
-    own = _of(table, columns[place]).set_index("context").reindex(shown)
+    own = of_column(table, columns[place]).set_index("context").reindex(shown)
     return list(own.assign(f1=own["f1"].fillna(-1)).sort_values("f1", ascending=False, kind="stable").index)
-
-
-def _of(table: pd.DataFrame, column: Column) -> pd.DataFrame:
-    return table[(table["model"] == column.model) & (table["sae"] == column.sae)]
 
 
 def _rows(columns: Sequence[Column], table: pd.DataFrame, place: int, names: Sequence[str]) -> pd.DataFrame:
@@ -87,10 +84,10 @@ def _rows(columns: Sequence[Column], table: pd.DataFrame, place: int, names: Seq
     sources += [(UNTRAINED, columns[control])] if control is not None else []
     kept = ["context", "tokens", "documents", "feature", "f1", "f1_low", "f1_high", "precision", "sensitivity"]
     parts = [
-        _of(table, column)[kept].assign(detector=detector, model=column.model, sae=column.sae)
+        of_column(table, column)[kept].assign(detector=detector, model=column.model, sae=column.sae)
         for detector, column in sources
     ]
-    probe = _of(table, own)[["context", "tokens", "documents", "probe_f1"]].rename(columns={"probe_f1": "f1"})
+    probe = of_column(table, own)[["context", "tokens", "documents", "probe_f1"]].rename(columns={"probe_f1": "f1"})
     parts.append(probe.assign(detector=PROBE, model=own.model, sae="", feature=-1))
     joined = pd.concat(parts, ignore_index=True)
     joined = joined[joined["context"].isin(names)]

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from coact.comparison.columns import Column
 from coact.comparison.gain import ablated_gain
 from coact.comparison.wording import count, defined, number, percent, plural, spread
-from coact.figures.layout import header, legend, panels
+from coact.figures.layout import header, legend, of_column, panels
 from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import INK, looks, style
 
@@ -49,7 +49,7 @@ def effects(
         figure, axes = panels(columns, header_lines=5)
         bounds = _bounds(data)
         for column, panel, gain in zip(columns, axes, gains, strict=True):
-            mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)]
+            mine = of_column(data, column)
             _draw(panel, mine, gain, bounds, found[column.name].color)
             header(panel, column, _lines(mine), found[column.name])
         figure.supxlabel("KL divergence by a random direction of the same norm at the same tokens (nats)")

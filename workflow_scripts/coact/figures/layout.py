@@ -24,6 +24,11 @@ MAX_PANELS_ACROSS = 4
 LINE_POINTS = 9.5
 
 
+def of_column(table: pd.DataFrame, column: Column) -> pd.DataFrame:
+    """The rows of a column of the study, of a table with `model` and `sae`."""
+    return table[(table["model"] == column.model) & (table["sae"] == column.sae)]
+
+
 def panels(columns: Sequence[Column], header_lines: int, height: float = 1.35) -> tuple[Figure, list[Axes]]:
     """A page-wide figure with one panel per column, up to four across.
 

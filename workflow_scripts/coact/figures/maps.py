@@ -18,7 +18,7 @@ from matplotlib.textpath import TextPath
 
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, listed, percent, plural, sentence, spread
-from coact.figures.layout import power_ticks, shorten
+from coact.figures.layout import of_column, power_ticks, shorten
 from coact.figures.save import Drawing, nothing, words
 from coact.figures.style import FONT, HUES, INK, MUTED, PAGE_WIDTH, SMALL_POINTS, TEXT_POINTS, style
 from coact.interpretation.memberships import shown_contexts
@@ -72,7 +72,7 @@ def feature_map(
         known = np.log10(data.loc[data["frequency"] > 0, "frequency"])
         scale = Normalize(known.min(), max(known.max(), known.min() + 0.1))
         for row, column in enumerate(shown):
-            mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)]
+            mine = of_column(data, column)
             panels = [figure.add_subplot(grid[row, side]) for side in range(3)]
             found = next(entry for other, entry in zip(columns, summaries, strict=True) if other == column)
             _draw_row(panels, mine, scale, named)
@@ -90,7 +90,7 @@ def _points(
     contexts: pd.DataFrame,
 ) -> pd.DataFrame:
     """The mapped features of a dictionary, with what they are coloured by; columns of `COLUMNS`."""
-    own = contexts[(contexts["model"] == column.model) & (contexts["sae"] == column.sae)]
+    own = of_column(contexts, column)
     own = own[(own["feature"] >= 0) & (own["f1_train"] >= LEAST_F1)]
     best = own.sort_values("f1_train", ascending=False, kind="stable").drop_duplicates("feature")
     table = places.assign(

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from coact.comparison.columns import Column
 from coact.comparison.nulls import NULL_NAMES, SHOWN, nulls_conclusion
 from coact.comparison.wording import coverage, plural, spread
-from coact.figures.layout import short_log_ticks
+from coact.figures.layout import of_column, short_log_ticks
 from coact.figures.save import Drawing, words
 from coact.figures.style import INK, MUTED, PAGE_WIDTH, looks, style
 
@@ -75,7 +75,7 @@ def _rows(column: Column, entry: dict[str, Any]) -> pd.DataFrame:
 
 def _draw(panel: Axes, data: pd.DataFrame, columns: Sequence[Column], found: dict[str, Any]) -> None:
     for place, column in enumerate(columns):
-        mine = data[(data["model"] == column.model) & (data["sae"] == column.sae)].set_index("series")
+        mine = of_column(data, column).set_index("series")
         look = found[column.name]
         panel.axhspan(place - 0.2, place + 0.76, color="#F7F7F7" if place % 2 else "white", zorder=0, linewidth=0)
         observed = mine.loc["observed"]

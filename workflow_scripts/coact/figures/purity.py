@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, defined, number, plural, spread
-from coact.figures.layout import legend, observed_handle
+from coact.figures.layout import legend, observed_handle, of_column
 from coact.figures.rows import dictionary_rows, not_measured, null_bar, null_bar_handle
 from coact.figures.save import Drawing, words
 from coact.figures.style import looks, style
@@ -39,7 +39,7 @@ def purity(columns: Sequence[Column], summaries: Sequence[dict[str, Any]]) -> Dr
         figure, axes = dictionary_rows(columns, list(PANELS.values()))
         for panel, measure in zip(axes, PANELS, strict=True):
             for place, column in enumerate(columns):
-                own = data[(data["model"] == column.model) & (data["sae"] == column.sae) & (data["measure"] == measure)]
+                own = of_column(data[data["measure"] == measure], column)
                 _draw(panel, place, own, found[column.name].color)
             panel.set_xlim(-0.03, 1.03)
         figure.supxlabel("Of held-out tokens")

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from coact.comparison.columns import Column
 from coact.comparison.wording import count, defined, dictionaries, number, plural, spread
-from coact.figures.layout import legend
+from coact.figures.layout import legend, of_column
 from coact.figures.rows import dictionary_rows, not_measured, null_bar, null_bar_handle
 from coact.figures.save import Drawing, words
 from coact.figures.style import SMALL_POINTS, looks, style
@@ -37,7 +37,7 @@ def rare_features(columns: Sequence[Column], table: pd.DataFrame) -> Drawing:
         figure, axes = dictionary_rows(columns, list(PANELS.values()))
         for panel, measure in zip(axes, PANELS, strict=True):
             for place, column in enumerate(columns):
-                own = data[(data["model"] == column.model) & (data["sae"] == column.sae)]
+                own = of_column(data, column)
                 _draw(panel, place, own, measure, found[column.name].color)
             panel.xaxis.get_major_locator().set_params(nbins=5)
             panel.use_sticky_edges = False

@@ -5,6 +5,7 @@ with the `path` of files in the Hub's cache, as if they had been on disk. Releas
 `sae-lens` package, which is read and not imported.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from coact.artefacts import read_json
 from coact.errors import ConfigError
 from coact.hub.repositories import Snapshot, fetch, fetch_file
-from coact.imported import MODEL_KWARGS, SAE_LENS_FILES, SPARSIFY_FILES, config_beside, describe
+from coact.imported import FOLDERS, MODEL_KWARGS, config_beside, describe
 
 TABLE = "pretrained_saes.yaml"
 OPTIONAL_FILES = ("activation_scaler.json",)  # beside an SAE of SAELens
@@ -96,12 +97,10 @@ def described(settings: Mapping[str, Any], pin: Path, key: str) -> dict[str, Any
     if known.get("asked") == asked:
         return known["described"]
     place = place_of(settings, key)
-    config = str(PurePosixPath(place.path) / "cfg.json")
-    if settings["format"] == "nanda":
-        config = str(config_beside(PurePosixPath(place.path)))
-    found = fetch_file(place.repository, place.revision, config, key, place.named)
-    weights = found.with_name(PurePosixPath(place.path).name) if settings["format"] == "nanda" else found.parent
-    return describe_at(settings, weights, key, whole=False)
+    folder, (config, _) = _files(settings["format"], place)
+    found = fetch_file(place.repository, place.revision, str(folder / config), key, place.named)
+    path = found.parent / PurePosixPath(place.path).relative_to(folder)
+    return describe_at(settings, path, key, whole=False)
 
 
 def describe_at(settings: Mapping[str, Any], path: Path, key: str, *, whole: bool = True) -> dict[str, Any]:
@@ -136,21 +135,16 @@ def fetch_sae(settings: Mapping[str, Any], key: str, commit: str | None = None) 
         ConfigError, StudyError: there is no such SAE, or the Hub cannot be asked.
     """
     place = place_of(settings, key)
-    path = PurePosixPath(place.path)
-    folder, names = path, (*SAE_LENS_FILES, *OPTIONAL_FILES)
-    if settings["format"] == "sparsify":
-        names = SPARSIFY_FILES
-    if settings["format"] == "nanda":
-        folder, names = path.parent, (path.name, config_beside(path).name)
-    inside = "" if str(folder) == "." else str(folder)
-    asked = {"folder": inside, "named": place.named}
-    found = fetch("model", place.repository, commit or place.revision, names, key, **asked)
-    wanted = {str(folder / name) for name in names if name not in OPTIONAL_FILES}
+    folder, names = _files(settings["format"], place)
+    asked = {"folder": "" if str(folder) == "." else str(folder), "named": place.named}
+    patterns = (*names, *OPTIONAL_FILES) if settings["format"] == "sae_lens" else names
+    found = fetch("model", place.repository, commit or place.revision, patterns, key, **asked)
+    wanted = {str(folder / name) for name in names}
     missing = sorted(wanted - set(found.files))
     if missing:
         raise ConfigError(f"{key}.{place.named}: '{place.repository}' has no {' and no '.join(missing)}")
     files = {name: size for name, size in found.files.items() if name in wanted or name.endswith(OPTIONAL_FILES)}
-    return found._replace(revision=place.revision, files=files), found.folder / path
+    return found._replace(revision=place.revision, files=files), found.folder / place.path
 
 
 def sae_settings(settings: Mapping[str, Any], source: Sequence[str], key: str) -> Mapping[str, Any]:
@@ -166,6 +160,15 @@ def sae_settings(settings: Mapping[str, Any], source: Sequence[str], key: str) -
     return {**settings, "path": str(fetch_sae(settings, key, read_json(source[0])["commit"])[1])}
 
 
+def _files(kind: str, place: Place) -> tuple[PurePosixPath, tuple[str, str]]:
+    """The folder that the files of a format lie in, and their names: configuration, weights."""
+    path = PurePosixPath(place.path)
+    if kind == "nanda":
+        return path.parent, (config_beside(path).name, path.name)
+    return path, FOLDERS[kind]
+
+
+@functools.cache
 def _table(key: str) -> dict[str, Any]:
     """SAELens's table of releases, as the installed package has it."""
     import yaml
