@@ -10,9 +10,12 @@ from pathlib import Path
 import numba
 import pytest
 import torch
+import yaml
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "presets", "profiles", "report", "envs", "dvc.yaml")
+MICRO = ROOT / "tests" / "micro.yaml"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,6 +41,16 @@ def make_workspace(folder: Path) -> Path:
         elif source.exists():
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, folder / name)
+    return folder
+
+
+def make_micro(folder: Path) -> Path:
+    """A copy of the study's sources whose `config.yaml` is the smallest whole study's: `snakemake` runs it."""
+    make_workspace(folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    for overlay in (ROOT / "presets" / "tiny.yaml", MICRO):
+        update_config(config, yaml.safe_load(overlay.read_text()))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return folder
 
 
@@ -72,6 +85,15 @@ def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished tiny study. Tests must not change it; copy it first."""
     folder = make_workspace(tmp_path_factory.mktemp("tiny") / "study")
     done = snakemake(folder)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def micro_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished study of the smallest kind. Tests must not change it; copy it first."""
+    folder = make_micro(tmp_path_factory.mktemp("micro") / "study")
+    done = run_command(folder, "snakemake", "--cores", "2")
     assert done.returncode == 0, done.stdout[-6000:]
     return folder
 
