@@ -1,6 +1,7 @@
 # make study   environment, default study, summary, path of the report
 # make test    environment, every check and test
 # make plan    what a study will cost, before it starts: make plan CONFIG="presets/wide.yaml my-study.yaml"
+# make record  runs what Snakemake still has to do, and has DVC record the results: dvc repro then skips everything
 # make verify  whether results are what they were when they were recorded: make verify RESULTS=folder
 # Needs Python >= 3.11 and the package index; everything goes into .venv, and SAELens, for the tests, into .venv-sae-lens.
 
@@ -12,7 +13,7 @@ CORES ?= all
 CONFIG ?=
 RESULTS ?= results
 
-.PHONY: study plan test check format docs lock
+.PHONY: study plan record test check format docs lock
 
 study: $(VENV)/study.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
@@ -20,6 +21,10 @@ study: $(VENV)/study.installed
 
 plan: $(VENV)/study.installed
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.plan config.yaml $(CONFIG)
+
+record: $(VENV)/study.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHONPATH=workflow_scripts python -m ledger all
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc commit --force
 
 verify: $(VENV)/study.installed
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.inventory $(RESULTS)

@@ -11,6 +11,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/resources.smk"
+include: "rules/ledger.smk"
 include: "rules/hub.smk"
 include: "rules/corpus.smk"
 include: "rules/models.smk"
@@ -41,3 +42,11 @@ rule all:
         rules.all_provenance.input,
     message:
         "The study is complete"
+
+
+onsuccess:
+    note_results(workflow)
+
+
+onerror:
+    note_results(workflow)

@@ -57,7 +57,7 @@ def rule_file(stage):
 def test_there_is_one_stage_per_rule_file():
     assert {rule_file(stage) for stage in STAGES} == set(RULE_FILES)
     for stage, entry in STAGES.items():
-        assert entry["cmd"].split()[-1] == f"all_{stage}"
+        assert entry["cmd"].endswith(f" -m ledger {stage}")
         assert f"rule all_{stage}:" in rule_file(stage).read_text()
 
 

@@ -20,9 +20,11 @@ from coact.errors import StudyError
 from coact.progress import Progress
 
 RECORD = "provenance.json"
+LEDGER = "ledger"  # what made the files, by stage; it repeats their hashes
 # What the study can make again and DVC does not keep: missing files of these folders are no difference.
 REMADE = ("activations", "features")
 UNFINISHED = ".part"  # in names of files that are being written, or were when their job ended
+NOT_OURS = (".gitignore", ".snakemake_timestamp")  # what DVC and Snakemake leave among results
 MOST_NAMES = 20  # in a message
 CHUNK = 1 << 22
 
@@ -44,16 +46,25 @@ class Differences(NamedTuple):
 
 
 def take_inventory(folder: Path) -> dict[str, dict[str, Any]]:
-    """Path below the folder -> bytes and sha256, of every file but the record itself and unfinished ones, sorted."""
+    """Path below the folder -> bytes and sha256, of every file but records of files and unfinished ones, sorted."""
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    kept = {name: path for name, path in paths.items() if name != RECORD and UNFINISHED not in path.name}
+    kept = {name: path for name, path in paths.items() if _is_artefact(name)}
     progress, found = Progress(sum(path.stat().st_size for path in kept.values()), "Hash the results", "bytes"), {}
     for name, path in kept.items():
         size = path.stat().st_size
-        found[name] = {"bytes": size, "sha256": _digest(path)}
+        found[name] = {"bytes": size, "sha256": digest(path)}
         progress.update(size)
     progress.close()
     return found
+
+
+def digest(path: Path) -> str:
+    """SHA-256 (hex) of a file, read in parts."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            found.update(part)
+    return found.hexdigest()
 
 
 def compare(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> Differences:
@@ -105,12 +116,9 @@ def seeds_of(config: Any, place: str = "") -> dict[str, Any]:
     return found
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
+def _is_artefact(name: str) -> bool:
+    folder, _, file = name.rpartition("/")
+    return name != RECORD and folder != LEDGER and UNFINISHED not in file and file not in NOT_OURS
 
 
 def _processor() -> str:
