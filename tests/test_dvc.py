@@ -39,10 +39,13 @@ CHANGES = {
 
 
 def planned(folder):
-    """Rule -> number of jobs that Snakemake would run."""
-    printed = run(folder, "snakemake", "-n", "--quiet", "progress")
-    counts = re.findall(r"^(?:local)?rule (\w+):", printed, re.MULTILINE)
-    return {name: counts.count(name) for name in counts if not name.startswith("all")}
+    """Rule -> number of jobs that Snakemake would run; none where there is nothing to do."""
+    printed = run(folder, "snakemake", "-n", "--quiet", "rules")
+    if NOTHING in printed:
+        return {}
+    table = printed.split("Job stats:")[1].split("total")[0]
+    counts = {name: int(jobs) for name, jobs in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    return {name: jobs for name, jobs in counts.items() if name != "all"}
 
 
 def ran(printed):
@@ -177,7 +180,7 @@ def test_differences_between_commits_are_shown(changed, tmp_path):
         "graph.k": {"old": 4, "new": 3, "diff": -1}
     }
     metrics = json.loads(run(folder, "dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json"))["results/metrics.json"]
-    assert metrics["main/topk-x1-s0.edges"]["old"] > metrics["main/topk-x1-s0.edges"]["new"]
+    assert metrics["main/topk-x1-s0.edges_live"]["old"] > metrics["main/topk-x1-s0.edges_live"]["new"]
     assert "main/topk-x1-s0.fvu" not in metrics
     run(folder, "dvc", "plots", "diff", "HEAD~1", "HEAD", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots/index.html").read_text()
@@ -199,7 +202,7 @@ def test_experiments_run_here_and_from_the_queue_with_their_parameters(changed, 
         for experiment in entry.get("experiments") or []:
             data = experiment["revs"][0]["data"]
             params = data["params"]["config.yaml"]["data"]
-            assert data["metrics"]["results/metrics.json"]["data"]["main/topk-x1-s0"]["edges"] > 0
+            assert data["metrics"]["results/metrics.json"]["data"]["main/topk-x1-s0"]["edges_live"] > 0
             found[experiment["name"]] = params["comparison"]["seed"], params["figures"]["dpi"]
     assert found == {"seven": (7, 80), "dots": (7, 70)}
 
