@@ -46,7 +46,3 @@ rule all:
 
 onsuccess:
     note_results(workflow)
-
-
-onerror:
-    note_results(workflow)

@@ -59,7 +59,7 @@ def finished(tmp_path_factory):
     lines = [f"import sys; sys.path.insert(0, {str(ROOT / 'workflow_scripts')!r})", 'configfile: "config.yaml"']
     lines += [f'include: "{ROOT}/rules/ledger.smk"', *(f'include: "{stage}.smk"' for stage in RULES)]
     lines += ["rule all:", "    default_target: True", f"    input: {TARGETS['third']}"]
-    lines += [f"{hook}:\n    note_results(workflow)" for hook in ("onsuccess", "onerror")]
+    lines += ["onsuccess:", "    note_results(workflow)"]
     (folder / "Snakefile").write_text("\n".join(lines))
     stages = {stage: {"outs": [{f"results/{stage}": {"persist": True}}]} for stage in RULES}
     (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
@@ -206,15 +206,6 @@ def test_going_back_without_the_results_makes_them(study):
     assert planned(study) == ["first", "second", "third"]
     run(study)
     assert results(study) == expected
-
-
-def test_jobs_that_were_done_before_an_error_are_noted(study):
-    change(study, first=2, names=["a", "b"])
-    (study / "second.smk").write_text((study / "second.smk").read_text().replace("wc -l", "no_such_command"))
-    done = run_command(study, "snakemake", "--cores", "1")
-    assert done.returncode != 0
-    noted = json.loads((study / "results/ledger/first.json").read_text())["jobs"]
-    assert [job["job"]["params"] for job in noted] == [["2"]]
 
 
 def run_stage(folder, stage):

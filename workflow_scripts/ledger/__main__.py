@@ -28,7 +28,10 @@ def run(stages: list[str]) -> int:
     except SystemExit as end:
         if end.code:
             return int(end.code)
-    for stage in sorted(note_results(watched[0])):
+    noted = note_results(watched[0])
+    if not noted:
+        return 1
+    for stage in sorted(noted):
         tidy(stage)
     return 0
 

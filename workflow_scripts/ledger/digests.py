@@ -50,9 +50,10 @@ class Digests:
         return str(entry[2])
 
     def save(self) -> None:
-        """Write what is new to the file."""
+        """Write what is new to the file, if that can be done: it only saves time."""
         if self.fresh:
-            write_json(self.known, self.memory)
+            with contextlib.suppress(OSError, ArtefactError):
+                write_json(self.known, self.memory)
             self.fresh = False
 
     def _tell(self, size: int) -> None:

@@ -70,8 +70,9 @@ def vouch(persistence: PersistenceBase, results: Path, digests: Digests) -> Vouc
 
 def outputs_in(results: Path) -> Iterator[str]:
     """Paths of files, and of folders that are outputs as a whole, but for the ledger and unfinished files."""
+    ledger = str(results / FOLDER)
     for folder, folders, files in os.walk(results):
-        folders[:] = sorted(name for name in folders if os.path.join(folder, name) != str(results / FOLDER))
+        folders[:] = sorted(name for name in folders if _is_whole(name) and os.path.join(folder, name) != ledger)
         if TIMESTAMP in files:
             folders.clear()
             yield folder

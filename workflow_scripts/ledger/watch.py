@@ -9,7 +9,7 @@ from snakemake.logging import logger
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend
 
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, StudyError
 from ledger.digests import Digests
 from ledger.note import note
 from ledger.vouch import vouch
@@ -46,8 +46,16 @@ def watch(workflow: Any) -> None:
 
 
 def note_results(workflow: Any) -> set[str]:
-    """Note what made the results of a run; returns the stages that are noted as a whole."""
-    return note(workflow, RESULTS, Digests(RECORDS / "digests.json"))
+    """Note what made the results of a run.
+
+    Returns:
+        The stages that are noted as a whole; none, and a line that says why, where the ledger cannot be written.
+    """
+    try:
+        return note(workflow, RESULTS, Digests(RECORDS / "digests.json"))
+    except StudyError as error:
+        logger.error(f"error: {error}")
+        return set()
 
 
 def _is_locked() -> bool:
