@@ -162,7 +162,7 @@ def comparison_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterato
             by_width,
             {"features": features},
         ),
-        "make_gallery": (tables, by_graph, {}),
+        "make_gallery": (memory.LIGHT, "", {}),
         "summarize_study": (memory.LIGHT, "", {}),
     }
     for rule, (peak, key, amounts) in rules.items():
@@ -171,10 +171,8 @@ def comparison_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterato
 
 def page_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterator[Job]:
     """Figures, explorer and report."""
-    tables = memory.LIGHT + memory.EDGE_COLUMNS * sum(edges_of(study, one) for one in dictionaries)
-    drawn = {"plot_graphs": tables, "plot_meaning": tables, "plot_dictionaries": memory.LIGHT}
-    for rule, peak in (drawn | {"plot_behaviour": memory.LIGHT}).items():
-        yield Job("pages", rule, memory=peak, seconds=SECONDS[rule].of(), key="graph.batches")
+    for rule in ("plot_graphs", "plot_dictionaries", "plot_meaning", "plot_behaviour"):
+        yield Job("pages", rule, memory=memory.LIGHT, seconds=SECONDS[rule].of())
     for one in dictionaries:
         yield Job(
             "pages", "export_features", one.model, one.sae, disk=disk.CARD_BYTES * one.d_sae, key=one.key,
