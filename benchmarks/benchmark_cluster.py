@@ -3,7 +3,7 @@
     python benchmarks/benchmark_cluster.py presets/wide.yaml --cores 1 2 4 100        by arithmetic
     python benchmarks/benchmark_cluster.py --measure presets/tiny.yaml benchmarks/spread.yaml --cores 1 2
 
-By arithmetic, jobs take what `coact.costs` says at the speed of its reference. They wait for what the rules say, for all
+By arithmetic, jobs take what `coact.costs` says at its reference's speed. They wait for what the rules say, for all
 shards of a dictionary where a job reads one, and start when a core is free, the longest rest of the study first. The
 critical path is the longest chain of jobs: no number of cores makes the study shorter.
 

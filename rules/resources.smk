@@ -6,7 +6,7 @@ from coact.plan.runtimes import runtime_of
 MEMORY = memory_of(STUDY)
 RUNTIME = runtime_of(STUDY)
 # On a cluster a job is run by Snakemake, which counts as its memory: megabytes of two processes.
-SNAKEMAKE_MEMORY = 0 if workflow.local_exec else 500
+SNAKEMAKE_MEMORY = 500
 
 
 def get_place(rule, wildcards):
@@ -24,7 +24,7 @@ def get_memory(rule, least, unknown=None):
     def get_job_memory(wildcards, attempt):
         found = MEMORY(*get_place(rule, wildcards))
         known = (unknown or least) if found is None else max(least, -(-found // 10**6))
-        return attempt * (known + SNAKEMAKE_MEMORY)
+        return attempt * (known if workflow.local_exec else known + SNAKEMAKE_MEMORY)
 
     return get_job_memory
 

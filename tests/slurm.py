@@ -60,7 +60,7 @@ PROLOG = """\
 #!/bin/sh
 echo "$SLURM_JOB_ID ${{CUDA_VISIBLE_DEVICES:-none}}" >> {folder}/visible
 """
-FIELDS = ("jobarrayid", "comment", "state", "tres-alloc", "nodelist")
+FIELDS = ("jobarrayid", "comment", "state", "tres-per-job", "nodelist")
 
 
 def missing() -> str:
@@ -211,7 +211,7 @@ class Cluster:
         return self.run("sinfo", "-h", "-n", name, "-o", "%T").strip()
 
     def jobs(self) -> list[dict[str, str]]:
-        """All jobs so far: number, comment (rule and wildcards), state, what they were given, and where."""
+        """All jobs so far: number, comment (rule and wildcards), state, what they asked for beside cores and memory, and where."""
         wide = ",".join(f"{field}:300" for field in FIELDS)
         lines = self.run("squeue", "-h", "--states=all", "-O", wide).splitlines()
         return [
