@@ -116,6 +116,7 @@ class Cluster:
             f"NodeName={name} Name=gpu File={file} Flags=nvidia_gpu_env" for name in self.names for file in GPU_FILES
         ]
         (folder / "gres.conf").write_text("\n".join(gpus) + "\n")
+        (folder / "visible").touch()
         self._write_script("prolog", PROLOG.format(folder=folder))
         for name in filter(shutil.which, CLIENTS):
             # A job's environment does not always keep SLURM_CONF; it keeps the path.
@@ -211,7 +212,7 @@ class Cluster:
         return self.run("sinfo", "-h", "-n", name, "-o", "%T").strip()
 
     def jobs(self) -> list[dict[str, str]]:
-        """All jobs so far: number, comment (rule and wildcards), state, what they asked for beside cores and memory, and where."""
+        """All jobs so far: number, comment (rule and wildcards), state, GPUs that they asked for, nodes."""
         wide = ",".join(f"{field}:300" for field in FIELDS)
         lines = self.run("squeue", "-h", "--states=all", "-O", wide).splitlines()
         return [
