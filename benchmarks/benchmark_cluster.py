@@ -7,8 +7,9 @@ By arithmetic, jobs take what `coact.costs` says at its reference's speed. They 
 shards of a dictionary where a job reads one, and start when a core is free, the longest rest of the study first. The
 critical path is the longest chain of jobs: no number of cores makes the study shorter.
 
-Measured, every node of the Slurm (tests/slurm.py) has one core, and the study ends with its graphs. On a machine with
-fewer cores than nodes, or with other work, the nodes wait for one another.
+Measured are the jobs of null models alone, which are as many as there are replicates for: the study is brought to its
+graphs on this machine first. Every node of the Slurm (tests/slurm.py) has one core. On a machine with fewer cores than
+nodes, or with other work, the nodes wait for one another.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from coact.costs import jobs_of  # noqa: E402
 from coact.costs.reference import WORK_FLOPS  # noqa: E402
 from coact.plan.page import duration  # noqa: E402
 from coact.plan.rates import Rates  # noqa: E402
-from coact.study import Study, check  # noqa: E402
+from coact.study import NULLS, Study, check  # noqa: E402
 from conftest import make_workspace  # noqa: E402
 from slurm import Cluster, missing  # noqa: E402
 
@@ -138,17 +139,30 @@ def print_arithmetic(tasks: list[Task], cores: list[int]) -> None:
         print(f"  {rule}: {jobs[rule]:,} jobs, {duration(seconds)}, the longest {duration(longest)}")
 
 
-def measure(study: Study, overlays: list[str], nodes: int) -> float:
-    """Seconds of a study up to its graphs on a Slurm of so many nodes with a core each."""
+def prepare(folder: Path, study: Study, overlays: list[str]) -> list[str]:
+    """Bring a study to its graphs in a folder; the files of its null models, which are left to be made."""
+    make_workspace(folder)
+    for place, overlay in enumerate(overlays):
+        shutil.copy2(overlay, folder / f"overlay-{place}.yaml")
+    graphs = [f"results/graphs/{model}/{sae}" for model, sae in study.columns()]
+    command = ["snakemake", "--cores", "all", "--quiet", "all", *configfiles(overlays)]
+    subprocess.run([*command, "--", *(f"{graph}/nodes.parquet" for graph in graphs)], cwd=folder, check=True)
+    parts = range(len(study.null_parts()))
+    return [f"{graph}/nulls/{null}-{part}/mixing.json" for graph in graphs for null in NULLS for part in parts]
+
+
+def configfiles(overlays: list[str]) -> list[str]:
+    """What Snakemake is told of overlays that lie in a study's folder."""
+    return ["--configfile", *(f"overlay-{place}.yaml" for place in range(len(overlays)))] if overlays else []
+
+
+def measure(prepared: Path, targets: list[str], overlays: list[str], nodes: int) -> float:
+    """Seconds of the null models of a prepared study on a Slurm of so many nodes with a core each."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = make_workspace(Path(scratch) / "study")
-        for place, overlay in enumerate(overlays):
-            shutil.copy2(overlay, folder / f"overlay-{place}.yaml")
+        folder = Path(shutil.copytree(prepared, Path(scratch) / "study"))
         cluster = Cluster(Path(scratch) / "slurm", nodes=nodes, cores=1)
-        targets = [f"results/graphs/{model}/{sae}/statistics.json" for model, sae in study.columns()]
         command = ["snakemake", "--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1"]
-        command += ["--max-threads", "1", "--group-components", "pages=1", "--quiet", "all"]
-        command += ["--configfile", *(f"overlay-{place}.yaml" for place in range(len(overlays)))]
+        command += ["--group-components", "pages=1", "--quiet", "all", *configfiles(overlays)]
         try:
             cluster.start()
             start = time.perf_counter()
@@ -171,8 +185,12 @@ def main() -> None:
     if options.measure:
         if reason := missing():
             sys.exit(f"error: no cluster to run on: {reason}")
-        for nodes in options.cores:
-            print(f"measured on {nodes} nodes of one core: {duration(measure(study, options.overlays, nodes))}")
+        with tempfile.TemporaryDirectory() as scratch:
+            prepared = Path(scratch) / "prepared"
+            targets = prepare(prepared, study, options.overlays)
+            for nodes in options.cores:
+                seconds = measure(prepared, targets, options.overlays, nodes)
+                print(f"measured: {len(targets)} jobs of null models on {nodes} nodes of one core, {duration(seconds)}")
 
 
 if __name__ == "__main__":
