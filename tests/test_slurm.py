@@ -159,7 +159,12 @@ def test_the_same_command_finishes_what_a_run_without_retries_left(cluster, tmp_
     wait_until(lambda: len(jobs_of(cluster, "text")) > before, "the text is asked for", MOST_SECONDS)
     once_running(cluster, process, "text", lambda job: cluster.run("scancel", job["jobarrayid"]))
     assert process.wait(MOST_SECONDS) != 0
-    assert re.search(r"SLURM-job '\d+' failed, SLURM status is: 'CANCELLED'", study.said.read_text())
+    # Of a group the state is in Slurm's log, which is shown.
+    assert re.search(
+        r"Error in group text.*rule collect_corpus:.*slurm_logs/group_text\S*\.log.*CANCELLED AT",
+        study.said.read_text(),
+        re.DOTALL,
+    )
     status, said = study.run(*target)
     assert status == 0, said[-3000:]
     here = Study(micro_study, cluster).files()
