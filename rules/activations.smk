@@ -20,7 +20,7 @@ rule capture_activations:
     threads: 1
     resources:
         mem_mb=get_memory("capture_activations", 3000),
-        runtime=120,
+        runtime=get_runtime("capture_activations", unknown=480),
         gpu=get_gpus,
     params:
         hook=get_hook,
@@ -51,7 +51,7 @@ rule evaluate_model:
     threads: 1
     resources:
         mem_mb=get_memory("evaluate_model", 3000),
-        runtime=60,
+        runtime=get_runtime("evaluate_model", unknown=240),
         gpu=get_gpus,
     params:
         kind=get_model_kind,

@@ -27,8 +27,8 @@ rule summarize_study:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=get_memory("summarize_study", 1000),
+        runtime=get_runtime("summarize_study"),
     params:
         columns=STUDY.columns(),
     message:
@@ -57,7 +57,7 @@ rule compare_graphs:
     threads: 1
     resources:
         mem_mb=get_memory("compare_graphs", 4000),
-        runtime=240,
+        runtime=get_runtime("compare_graphs", unknown=240),
     params:
         columns=get_column_records(),
         shards=len(STUDY.encoded_tokens(STUDY.frequency_split)),
@@ -88,8 +88,8 @@ rule compare_contexts:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=get_memory("compare_contexts", 3000),
+        runtime=get_runtime("compare_contexts"),
     params:
         columns=get_column_records(),
         models=list(CONFIG["models"]),
@@ -119,7 +119,7 @@ rule measure_splitting:
     threads: 1
     resources:
         mem_mb=get_memory("measure_splitting", 3000),
-        runtime=60,
+        runtime=get_runtime("measure_splitting"),
     params:
         columns=get_column_records(),
         shards=len(STUDY.encoded_tokens(STUDY.frequency_split)),
@@ -148,8 +148,8 @@ rule measure_ultralow:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=get_memory("measure_ultralow", 3000),
+        runtime=get_runtime("measure_ultralow"),
     params:
         columns=STUDY.columns(),
         ultralow=get_interpretation("ultralow"),
@@ -187,8 +187,8 @@ rule make_gallery:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=get_memory("make_gallery", 2000),
+        runtime=get_runtime("make_gallery"),
     params:
         columns=get_column_records(),
         ordinary=STUDY.ordinary_labels(),

@@ -23,7 +23,7 @@ rule collect_corpus:
     threads: 1
     resources:
         mem_mb=get_memory("collect_corpus", 3000),
-        runtime=30,
+        runtime=get_runtime("collect_corpus"),
     params:
         corpus={
             key: CONFIG["corpus"][key]
@@ -52,8 +52,8 @@ rule train_tokenizer:
         "../envs/study.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=get_memory("train_tokenizer", 3000),
+        runtime=get_runtime("train_tokenizer"),
     params:
         vocabulary=CONFIG["corpus"]["vocabulary"],
     message:
@@ -79,8 +79,8 @@ rule import_tokenizer:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=get_memory("import_tokenizer", 2000),
+        runtime=get_runtime("import_tokenizer"),
     params:
         settings=get_tokenizer_settings,
     message:
@@ -108,7 +108,7 @@ rule tokenize_corpus:
     threads: 2
     resources:
         mem_mb=get_memory("tokenize_corpus", 3000),
-        runtime=30,
+        runtime=get_runtime("tokenize_corpus"),
     params:
         corpus={
             key: CONFIG["corpus"][key]

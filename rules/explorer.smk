@@ -31,7 +31,7 @@ rule export_features:
     threads: 1
     resources:
         mem_mb=get_memory("export_features", 3000),
-        runtime=60,
+        runtime=get_runtime("export_features"),
     params:
         **CONFIG["explorer"],
     message:
@@ -56,8 +56,8 @@ rule make_explorer:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=get_memory("make_explorer", 1000),
+        runtime=get_runtime("make_explorer"),
     params:
         title=CONFIG["title"],
         columns=get_column_records(),

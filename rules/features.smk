@@ -19,7 +19,7 @@ rule encode_features:
     threads: 1
     resources:
         mem_mb=get_memory("encode_features", 3000),
-        runtime=60,
+        runtime=get_runtime("encode_features", unknown=240),
         gpu=get_gpus,
     params:
         tokens=get_encoded_size,

@@ -27,8 +27,8 @@ rule plot_graphs:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=get_memory("plot_graphs", 2000),
+        runtime=get_runtime("plot_graphs"),
     params:
         columns=get_column_records(),
         dpi=CONFIG["figures"]["dpi"],
@@ -64,8 +64,8 @@ rule plot_dictionaries:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=get_memory("plot_dictionaries", 2000),
+        runtime=get_runtime("plot_dictionaries"),
     params:
         columns=get_column_records(),
         watched=[record for record in get_column_records() if record[:2] in get_watched_columns()],
@@ -107,8 +107,8 @@ rule plot_meaning:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=get_memory("plot_meaning", 2000),
+        runtime=get_runtime("plot_meaning"),
     params:
         columns=get_column_records(),
         ordinary=STUDY.ordinary_labels(),
@@ -147,8 +147,8 @@ rule plot_behaviour:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=get_memory("plot_behaviour", 2000),
+        runtime=get_runtime("plot_behaviour"),
     params:
         columns=get_column_records(),
         dpi=CONFIG["figures"]["dpi"],

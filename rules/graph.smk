@@ -28,7 +28,7 @@ rule count_pairs:
     threads: 1
     resources:
         mem_mb=get_memory("count_pairs", 3000),
-        runtime=60,
+        runtime=get_runtime("count_pairs"),
     params:
         k=CONFIG["graph"]["k"],
         batch_tokens=STUDY.batch_tokens,
@@ -59,7 +59,7 @@ rule build_graph:
     threads: 1
     resources:
         mem_mb=get_memory("build_graph", 3000),
-        runtime=60,
+        runtime=get_runtime("build_graph"),
     params:
         live_frequency=CONFIG["graph"]["live_frequency"],
         fdr=CONFIG["nulls"]["fdr"],
@@ -88,7 +88,7 @@ rule sample_null:
     threads: 1
     resources:
         mem_mb=get_memory("sample_null", 3000),
-        runtime=60,
+        runtime=get_runtime("sample_null"),
     params:
         replicates=get_replicates,
         chain={key: CONFIG["nulls"][key] for key in ("seed", "sweeps", "sweeps_between")},
@@ -124,7 +124,7 @@ rule describe_graph:
     threads: 1
     resources:
         mem_mb=get_memory("describe_graph", 3000),
-        runtime=60,
+        runtime=get_runtime("describe_graph"),
     params:
         statistics={key: CONFIG["statistics"][key] for key in ("seed", "bootstrap", "confidence", "listed")},
         resampling={
@@ -159,7 +159,7 @@ rule measure_sensitivity:
     threads: 1
     resources:
         mem_mb=get_memory("measure_sensitivity", 3000),
-        runtime=120,
+        runtime=get_runtime("measure_sensitivity", unknown=120),
     params:
         k=CONFIG["graph"]["k"],
         include_bos=CONFIG["graph"]["include_bos"],
@@ -192,7 +192,7 @@ rule find_communities:
     threads: 1
     resources:
         mem_mb=get_memory("find_communities", 3000),
-        runtime=60,
+        runtime=get_runtime("find_communities"),
     params:
         k=CONFIG["graph"]["k"],
         communities=CONFIG["communities"],
@@ -220,7 +220,7 @@ rule export_graph:
     threads: 1
     resources:
         mem_mb=get_memory("export_graph", 3000),
-        runtime=60,
+        runtime=get_runtime("export_graph"),
     message:
         "Export the graph of {wildcards.sae} on {wildcards.model} as GraphML and GEXF"
     script:

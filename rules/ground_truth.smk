@@ -21,8 +21,8 @@ rule plant_directions:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=get_memory("plant_directions", 2000),
+        runtime=get_runtime("plant_directions"),
     params:
         truth=CONFIG["ground_truth"],
     message:
@@ -50,8 +50,8 @@ rule recover_directions:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=get_memory("recover_directions", 3000),
+        runtime=get_runtime("recover_directions", unknown=120),
         gpu=get_gpus,
     params:
         truth=CONFIG["ground_truth"],
@@ -76,8 +76,8 @@ rule summarize_recovery:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=get_memory("summarize_recovery", 1000),
+        runtime=get_runtime("summarize_recovery"),
     params:
         architectures={sae: STUDY.sae_settings(sae)["architecture"] for sae in RECOVERED},
     message:
@@ -103,8 +103,8 @@ rule plot_ground_truth:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=get_memory("plot_ground_truth", 1000),
+        runtime=get_runtime("plot_ground_truth"),
     params:
         saes=RECOVERED,
         truth=CONFIG["ground_truth"],

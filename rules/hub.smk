@@ -31,8 +31,8 @@ rule fetch_model:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=get_memory("fetch_model", 1000),
+        runtime=get_runtime("fetch_model", 240),
     params:
         settings=get_model_settings,
     message:
@@ -56,8 +56,8 @@ rule fetch_sae:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=get_memory("fetch_sae", 1000),
+        runtime=get_runtime("fetch_sae", 240),
     params:
         settings=get_fetched_settings,
     message:
@@ -83,8 +83,8 @@ rule fetch_dataset:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=get_memory("fetch_dataset", 4000),
+        runtime=get_runtime("fetch_dataset", 240),
     params:
         source=get_hub_source,
         model=get_hub_model,
@@ -111,8 +111,8 @@ rule list_repositories:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=get_memory("list_repositories", 500),
+        runtime=get_runtime("list_repositories"),
     message:
         "List the repositories of the Hub that the study uses"
     script:

@@ -36,7 +36,7 @@ rule describe_features:
     threads: 1
     resources:
         mem_mb=get_memory("describe_features", 3000),
-        runtime=60,
+        runtime=get_runtime("describe_features"),
     params:
         shown=get_shown_settings(),
         similar=CONFIG["interpretation"]["similar"],
@@ -64,7 +64,7 @@ rule mark_contexts:
     threads: 1
     resources:
         mem_mb=get_memory("mark_contexts", 3000),
-        runtime=60,
+        runtime=get_runtime("mark_contexts"),
     params:
         train_tokens=get_described_tokens("train"),
         heldout_tokens=get_described_tokens("heldout"),
@@ -101,7 +101,7 @@ rule measure_contexts:
     threads: 1
     resources:
         mem_mb=get_memory("measure_contexts", 4000),
-        runtime=60,
+        runtime=get_runtime("measure_contexts"),
     params:
         contexts=get_interpretation("contexts", "keep", "pseudocount", "samples"),
         purity=get_interpretation("contexts", "least_share", "least_tokens", "permutations", "bins"),
@@ -130,7 +130,7 @@ rule probe_contexts:
     threads: 1
     resources:
         mem_mb=get_memory("probe_contexts", 4000),
-        runtime=60,
+        runtime=get_runtime("probe_contexts"),
     params:
         probes=get_interpretation("probes") | {"samples": CONFIG["interpretation"]["contexts"]["samples"]},
     message:
@@ -163,7 +163,7 @@ rule measure_absorption:
     threads: 1
     resources:
         mem_mb=get_memory("measure_absorption", 3000),
-        runtime=60,
+        runtime=get_runtime("measure_absorption"),
     params:
         main=get_main_settings(),
         absorption=get_interpretation("absorption", "least_f1", "most_tokens", "permutations"),
@@ -197,7 +197,7 @@ rule measure_effects:
     threads: 1
     resources:
         mem_mb=get_memory("measure_effects", 4000),
-        runtime=120,
+        runtime=get_runtime("measure_effects", unknown=480),
         gpu=get_gpus,
     params:
         hook=get_hook,
@@ -237,7 +237,7 @@ rule explain_features:
     threads: 1
     resources:
         mem_mb=get_memory("explain_features", 4000),
-        runtime=120,
+        runtime=get_runtime("explain_features", unknown=120),
     params:
         sample={key: CONFIG["interpretation"][key] for key in ("examples", "seed")}
         | {"reach": CONFIG["interpretation"]["explanations"]["reach"]},
@@ -274,7 +274,7 @@ rule find_chains:
     threads: 1
     resources:
         mem_mb=get_memory("find_chains", 3000),
-        runtime=60,
+        runtime=get_runtime("find_chains"),
     params:
         k=CONFIG["graph"]["k"],
         chains=get_interpretation("chains") | {"fdr": CONFIG["nulls"]["fdr"]},
@@ -304,7 +304,7 @@ rule map_features:
     threads: 1
     resources:
         mem_mb=get_memory("map_features", 3000),
-        runtime=60,
+        runtime=get_runtime("map_features"),
     params:
         map=get_interpretation("map"),
         ordinary=STUDY.ordinary_labels(),

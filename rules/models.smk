@@ -23,7 +23,7 @@ rule train_model:
     threads: 2
     resources:
         mem_mb=get_memory("train_model", 3000),
-        runtime=120,
+        runtime=get_runtime("train_model", unknown=120),
         gpu=get_gpus,
     params:
         settings=get_model_settings,
@@ -50,7 +50,7 @@ rule import_model:
     threads: 1
     resources:
         mem_mb=get_memory("import_model", 3000),
-        runtime=30,
+        runtime=get_runtime("import_model"),
     params:
         settings=get_model_settings,
     message:
@@ -78,7 +78,7 @@ rule initialize_model:
     threads: 1
     resources:
         mem_mb=get_memory("initialize_model", 3000),
-        runtime=10,
+        runtime=get_runtime("initialize_model"),
     params:
         settings=get_model_settings,
         like=get_like_settings,

@@ -29,8 +29,8 @@ rule record_provenance:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=60,
+        mem_mb=get_memory("record_provenance", 500),
+        runtime=get_runtime("record_provenance"),
     params:
         config=RECORDED,
     message:

@@ -48,8 +48,8 @@ rule render_report:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=get_memory("render_report", 2000),
+        runtime=get_runtime("render_report"),
     params:
         config=RECORDED,
         tokenizers=STUDY.tokenizers(),

@@ -25,7 +25,7 @@ rule train_sae:
     threads: 1
     resources:
         mem_mb=get_memory("train_sae", 1000, unknown=8000),
-        runtime=240,
+        runtime=get_runtime("train_sae", unknown=1440),
         gpu=get_gpus,
     params:
         settings=get_sae_settings,
@@ -57,7 +57,7 @@ rule make_neuron_dictionary:
     threads: 1
     resources:
         mem_mb=get_memory("make_neuron_dictionary", 2000),
-        runtime=10,
+        runtime=get_runtime("make_neuron_dictionary"),
     params:
         hook=get_hook,
         context_length=CONFIG["corpus"]["context_length"],
@@ -89,7 +89,7 @@ rule evaluate_sae:
     threads: 1
     resources:
         mem_mb=get_memory("evaluate_sae", 3000),
-        runtime=60,
+        runtime=get_runtime("evaluate_sae", unknown=240),
         gpu=get_gpus,
     params:
         architecture=get_architecture,
@@ -121,8 +121,8 @@ rule measure_emergence:
         "../envs/study.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=get_memory("measure_emergence", 3000),
+        runtime=get_runtime("measure_emergence"),
     params:
         seed=CONFIG["statistics"]["seed"],
         confidence=CONFIG["statistics"]["confidence"],
@@ -151,7 +151,7 @@ rule import_sae:
     threads: 1
     resources:
         mem_mb=get_memory("import_sae", 2000),
-        runtime=30,
+        runtime=get_runtime("import_sae"),
     params:
         settings=get_sae_settings,
         hook=get_hook,

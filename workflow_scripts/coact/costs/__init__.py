@@ -12,6 +12,7 @@ from coact.costs.columns import comparison_jobs, graph_jobs, interpretation_jobs
 from coact.costs.dictionaries import dictionaries_of
 from coact.costs.jobs import Job, Measure
 from coact.costs.stages import activation_jobs, corpus_jobs, feature_jobs, model_jobs, sae_jobs
+from coact.costs.truth import truth_jobs
 from coact.study import Study
 
 STAGES = ("corpus", "models", "activations", "SAEs", "features", "graphs", "interpretation", "comparison", "pages")
@@ -23,10 +24,9 @@ def jobs_of(study: Study) -> list[Job]:
     """All jobs of a study whose sizes are known, in the order of the data.
 
     Models whose shape is not known before they are fetched have none, nor have dictionaries whose width is not known.
-    Synthetic activations with known directions (`ground_truth`) are left out.
     """
     dictionaries = dictionaries_of(study)
-    found = [*corpus_jobs(study), *model_jobs(study), *activation_jobs(study)]
+    found = [*corpus_jobs(study), *model_jobs(study), *activation_jobs(study), *truth_jobs(study)]
     for make in (sae_jobs, feature_jobs, graph_jobs, interpretation_jobs, comparison_jobs, page_jobs):
         found += make(study, dictionaries)
     return found

@@ -148,18 +148,36 @@ def comparison_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterato
     peak = memory.compare_graphs(shard, max(one.l0 for one in dictionaries), max(pairs, default=0))
     seconds = SECONDS["compare_graphs"].of(pairs=sum(pairs))
     yield Job("comparison", "compare_graphs", memory=peak, seconds=seconds, key="comparison.most_pairs")
-    tables = memory.LIGHT + memory.EDGE_COLUMNS * sum(edges_of(study, one) for one in dictionaries)
-    key = "graph.batches"
-    yield Job("comparison", "measure_splitting", memory=tables, seconds=SECONDS["summarize"].of(), key=key)
+    edges, features = sum(edges_of(study, one) for one in dictionaries), sum(one.d_sae for one in dictionaries)
+    most = max(dictionaries, key=lambda one: one.d_in * one.d_sae)
+    heldout = sum(study.encoded_tokens("heldout"))
+    tables = memory.LIGHT + memory.EDGE_COLUMNS * edges
+    read = memory.read_features(max(study.encoded_tokens("heldout")), max(one.l0 for one in dictionaries), 0, 0)
+    by_graph, by_shard, by_width = "graph.batches", "activations.shard_tokens", most.key
+    rules = {
+        "compare_contexts": (read, by_shard, {"entries": heldout * sum(one.l0 for one in dictionaries)}),
+        "measure_splitting": (tables, by_graph, {"edges": edges}),
+        "measure_ultralow": (
+            memory.TORCH + memory.sae_weights(most.d_in, most.d_sae),
+            by_width,
+            {"features": features},
+        ),
+        "make_gallery": (memory.LIGHT, "", {}),
+        "summarize_study": (memory.LIGHT, "", {}),
+    }
+    for rule, (peak, key, amounts) in rules.items():
+        yield Job("comparison", rule, memory=peak, seconds=SECONDS[rule].of(**amounts), key=key)
 
 
 def page_jobs(study: Study, dictionaries: Sequence[Dictionary]) -> Iterator[Job]:
     """Figures, explorer and report."""
-    yield Job("pages", "plot_graphs", memory=memory.LIGHT, seconds=SECONDS["plot"].of())
+    for rule in ("plot_graphs", "plot_dictionaries", "plot_meaning", "plot_behaviour"):
+        yield Job("pages", rule, memory=memory.LIGHT, seconds=SECONDS[rule].of())
     for one in dictionaries:
         yield Job(
             "pages", "export_features", one.model, one.sae, disk=disk.CARD_BYTES * one.d_sae, key=one.key,
             memory=memory.LIGHT + memory.EDGE_COLUMNS * edges_of(study, one) + disk.CARD_BYTES * one.d_sae,
             seconds=SECONDS["export_features"].of(features=one.d_sae),
         )  # fmt: skip
-    yield Job("pages", "render_report", memory=memory.LIGHT, seconds=SECONDS["render"].of())
+    for rule in ("make_explorer", "render_report"):
+        yield Job("pages", rule, memory=memory.LIGHT, seconds=SECONDS[rule].of())

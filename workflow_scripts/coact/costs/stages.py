@@ -52,7 +52,10 @@ def corpus_jobs(study: Study) -> Iterator[Job]:
     )
     for name in study.tokenizers():
         rule = "train_tokenizer" if name == CORPUS_TOKENIZER else "import_tokenizer"
-        yield Job("corpus", rule, model=name, threads=2, memory=memory.LIGHT, seconds=SECONDS[rule].of())
+        trained = rule == "train_tokenizer"
+        peak = memory.corpus(tokens) if trained else memory.LIGHT
+        seconds = SECONDS[rule].of(tokens=tokens) if trained else SECONDS[rule].of()
+        yield Job("corpus", rule, model=name, threads=2, memory=peak, seconds=seconds, key=MOST_CORPUS)
         yield Job(
             rule="tokenize_corpus",
             model=name,

@@ -94,6 +94,4 @@ def grounds(study: Study, jobs: Sequence[Job], rates: Rates) -> list[str]:
     columns = [f"{model}/{sae}" for model, sae in unknown_columns(study)]
     if columns:
         lines.append(f"Not known: the width of {', '.join(columns)}; their jobs are left out.")
-    if study.config["ground_truth"]["enabled"]:
-        lines.append("Not planned: the synthetic activations of ground_truth.")
     return lines
