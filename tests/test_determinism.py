@@ -4,7 +4,13 @@ from conftest import make_micro
 from runs import Run, hashes
 
 # What the machine offers by default is what `micro_study` had.
-OTHER = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+OTHER = {
+    "OMP_NUM_THREADS": "3",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 
 def test_other_cores_threads_and_folders_give_the_same_bytes(tmp_path, micro_study):
