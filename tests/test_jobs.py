@@ -55,6 +55,19 @@ def test_a_library_that_tells_the_system_error_in_its_text_only_is_understood(tm
     assert shown.startswith("error: model: No space left on device; expected room for it in .")
 
 
+def test_all_numerical_libraries_are_held_to_the_threads_of_the_job(tmp_path):
+    code = """
+import numba, numpy, scipy.linalg, threadpoolctl, torch
+from coact.jobs import limit_threads
+limit_threads(1)
+pools = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+print(pools, torch.get_num_threads(), numba.get_num_threads())
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow_scripts")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{1} 1 1\n"
+
+
 def test_what_killed_jobs_left_of_a_file_goes_when_it_is_written_and_nothing_else(tmp_path):
     left = [tmp_path / name for name in (".a.17.part", ".a.json.17.part", ".ab.17.part", ".a.part")]
     for path in left:

@@ -20,7 +20,7 @@ def check_the_corpus(folder, command, reference):
     assert expected.items() <= whole_files(folder).items() <= reference.items()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["sigint", "sigterm"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_snakemake_ends_its_jobs_when_it_is_told_to_end(tmp_path, micro_study, number):
     folder, reference = make_micro(tmp_path / "study"), hashes(micro_study)
     with Run(folder, *CORPUS) as run:

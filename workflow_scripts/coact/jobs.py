@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from threadpoolctl import threadpool_limits
+
 from coact.artefacts import explain
 from coact.errors import StudyError
 from coact.processes import end_with_run
@@ -93,12 +95,13 @@ def _flush() -> None:
 
 def limit_threads(threads: int) -> None:
     """Hold the numerical libraries that are loaded to `threads` threads."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     for name in ("torch", "numba"):
         if name in sys.modules:
             sys.modules[name].set_num_threads(threads)
+    threadpool_limits(threads)  # NumPy's and SciPy's OpenBLAS, which read the environment when they were loaded
 
 
 def keep_memory() -> None:

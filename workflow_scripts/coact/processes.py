@@ -18,6 +18,7 @@ import psutil
 
 RUN = "COACT_RUN"  # in the environment: the process of the run and its PID namespace
 SCRIPTS = os.path.join(".snakemake", "scripts")  # where Snakemake puts the scripts of jobs
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BETWEEN_S = 0.2
 GOODBYE = b"Stopping: jobs under way are ended. The same command goes on with what is complete.\n"
 
@@ -31,14 +32,15 @@ def begin_run() -> None:
 
 
 def end_on_signals() -> None:
-    """Let SIGINT and SIGTERM end the jobs on this machine, and then the run as Ctrl-C does: it unlocks the folder.
+    """Let signals end the jobs on this machine, and then the run as Ctrl-C does: it unlocks the folder.
 
     Snakemake's own answer to SIGTERM, and to SIGINT where jobs do not get it too, is to wait for the jobs, which may
-    take hours.
+    take hours. A signal that is ignored, as `nohup` has it, stays so.
     """
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _end)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _end)
 
 
 def end_with_run() -> None:
@@ -49,9 +51,10 @@ def end_with_run() -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.write(2, GOODBYE)
+    for later in SIGNALS:
+        signal.signal(later, signal.default_int_handler if later == signal.SIGINT else signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        os.write(2, GOODBYE)
     threading.Thread(target=_end_jobs, daemon=True).start()
     raise KeyboardInterrupt
 
