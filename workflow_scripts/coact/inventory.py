@@ -22,7 +22,7 @@ from coact.progress import Progress
 RECORD = "provenance.json"
 # What the study can make again and DVC does not keep: missing files of these folders are no difference.
 REMADE = ("activations", "features")
-UNFINISHED = ".part"  # in names of files that are being written, or were when their job ended
+UNFINISHED = ".part"  # in names of files and folders that are being written, or were when their job ended
 MOST_NAMES = 20  # in a message
 CHUNK = 1 << 22
 
@@ -46,7 +46,7 @@ class Differences(NamedTuple):
 def take_inventory(folder: Path) -> dict[str, dict[str, Any]]:
     """Path below the folder -> bytes and sha256, of every file but the record itself and unfinished ones, sorted."""
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    kept = {name: path for name, path in paths.items() if name != RECORD and UNFINISHED not in path.name}
+    kept = {name: path for name, path in paths.items() if name != RECORD and UNFINISHED not in name}
     progress, found = Progress(sum(path.stat().st_size for path in kept.values()), "Hash the results", "bytes"), {}
     for name, path in kept.items():
         size = path.stat().st_size
