@@ -89,6 +89,7 @@ class Killed:
     def __init__(self, folder: Path, command: tuple[str, ...], reference: dict[str, str]) -> None:
         self.folder, self._command, self._reference = folder, command, reference
         self._chance = random.Random(SEED)
+        self.jobs_done = 0
         self._kills: list[Kill] = []
         self._unlocked: list[bool] = []
 
@@ -96,6 +97,7 @@ class Killed:
         unlocked, kill = start_and_kill(self.folder, self._command, victim, ready, self._chance)
         assert kill is not None, f"the study was over before kill {len(self._kills) + 1}"
         assert whole_files(self.folder).items() <= self._reference.items()
+        self.jobs_done += kill.jobs_done
         self._kills.append(kill)
         self._unlocked.append(unlocked)
 
@@ -117,9 +119,9 @@ def kill_at_random_moments(study: Killed, writing: int, kills: int) -> None:
         study.kill("writing job")
     chance = random.Random(SEED)
     moments = sorted(chance.sample(range(writing, MOST_JOBS), kills))
-    for number, (before, moment) in enumerate(zip([0, *moments], moments, strict=False)):
-        step = moment - before
-        study.kill(("snakemake", "job")[number % 2], lambda run, step=step: run.finished_jobs() >= step)
+    for number, moment in enumerate(moments):
+        victim = ("snakemake", "job")[number % 2]
+        study.kill(victim, lambda run, moment=moment: study.jobs_done + run.finished_jobs() >= moment)
 
 
 def test_a_study_killed_five_times_ends_as_one_that_was_not(tmp_path, micro_study):
