@@ -53,8 +53,8 @@ def test_what_dvc_runs_ends_when_it_is_told_to_end(tmp_path, micro_study, to_all
 def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on(tmp_path, micro_study):
     folder, reference = make_repository(tmp_path / "study"), hashes(micro_study)
     with Run(folder, *DVC) as run:
-        assert run.wait_until(run.jobs, "a job")
-        stopped = run.jobs()[0]
+        run.wait_until(lambda: "Running stage 'corpus'" in run.printed(), "the stage")
+        stopped, *_ = run.wait_until(run.jobs, "a job of the stage")
         stopped.suspend()  # the first run waits until both others were refused
         other = run_command(folder, *CORPUS)
         assert other.returncode != 0
