@@ -1,5 +1,7 @@
 """The same study twice, on the same processor: the same bytes."""
 
+import pytest
+
 from conftest import make_micro
 from runs import Run, hashes
 
@@ -13,6 +15,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 def test_other_cores_threads_and_folders_give_the_same_bytes(tmp_path, micro_study):
     folder = make_micro(tmp_path / "another" / "folder")
     with Run(folder, "snakemake", "--cores", "1", **OTHER, PYTHONHASHSEED="7") as run:

@@ -2,8 +2,6 @@
 
 import signal
 
-import pytest
-
 from coact.processes import GOODBYE
 from conftest import make_micro, run_command
 from runs import Run, hashes, make_repository, whole_files
@@ -20,33 +18,30 @@ def check_the_corpus(folder, command, reference):
     assert expected.items() <= whole_files(folder).items() <= reference.items()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
-def test_snakemake_ends_its_jobs_when_it_is_told_to_end(tmp_path, micro_study, number):
+def test_snakemake_ends_its_jobs_when_it_is_told_to_end(tmp_path, micro_study):
     folder, reference = make_micro(tmp_path / "study"), hashes(micro_study)
-    with Run(folder, *CORPUS) as run:
-        assert run.wait_until(run.jobs, "a job")
-        run.send(number)
-        assert run.wait() != 0
-        run.wait_for_all()
-        printed = run.printed()
-    assert GOODBYE.decode() in printed
-    assert "died with <Signals.SIGTERM: 15>" in printed  # the job was not waited for
-    assert whole_files(folder).items() <= reference.items()
-    check_the_corpus(folder, CORPUS, reference)  # no lock is left
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with Run(folder, *CORPUS) as run:
+            assert run.wait_until(run.jobs, "a job"), run.printed()  # no lock is left
+            run.send(number)
+            assert run.wait() != 0
+            run.wait_for_all()
+            printed = run.printed()
+        assert GOODBYE.decode() in printed
+        assert "died with <Signals.SIGTERM: 15>" in printed  # the job was not waited for
+        assert whole_files(folder).items() <= reference.items()
+    check_the_corpus(folder, CORPUS, reference)
 
 
-@pytest.mark.parametrize("to_all", [True, False], ids=["ctrl-c", "sigterm"])
-def test_what_dvc_runs_ends_when_it_is_told_to_end(tmp_path, micro_study, to_all):
+def test_what_dvc_runs_ends_when_it_is_told_to_end(tmp_path, micro_study):
     folder, reference = make_repository(tmp_path / "study"), hashes(micro_study)
-    with Run(folder, *DVC) as run:
-        assert run.wait_until(run.jobs, "a job")
-        if to_all:
-            run.send_to_all(signal.SIGINT)
-        else:
-            run.send(signal.SIGTERM)
-        assert run.wait() != 0
-        run.wait_for_all()
-    assert whole_files(folder).items() <= reference.items()
+    for stop in (lambda run: run.send_to_all(signal.SIGINT), lambda run: run.send(signal.SIGTERM)):
+        with Run(folder, *DVC) as run:
+            assert run.wait_until(run.jobs, "a job"), run.printed()
+            stop(run)
+            assert run.wait() != 0
+            run.wait_for_all()
+        assert whole_files(folder).items() <= reference.items()
     check_the_corpus(folder, DVC, reference)
 
 
