@@ -9,6 +9,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# The image that `--sdm apptainer` runs jobs in; envs/containers.sh says how it is built.
+container: "envs/study.sif"
+
+
 include: "rules/common.smk"
 include: "rules/resources.smk"
 include: "rules/ledger.smk"

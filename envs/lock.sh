@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Resolve study.in and dev.in in fresh environments and write study.lock, dev.lock and the conda file study.yaml.
+# Resolve study.in and dev.in in fresh environments and write study.lock, dev.lock, the conda file study.yaml and the
+# containers' definitions.
 set -euo pipefail
 cd "$(dirname "$0")"
 scratch=$(mktemp -d)
@@ -14,3 +15,4 @@ for name in study dev; do
   } > "$name.lock"
 done
 bash conda.sh
+bash containers.sh

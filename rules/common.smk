@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
+from coact.artefacts import check_folders
 from coact.comparison.columns import columns_of
 from coact.config import complete
 from coact.corpus.collect import bytes_to_fetch
@@ -21,8 +22,31 @@ from coact.figures import FAMILIES, FIGURES
 from coact.hub.saes import fetched_settings
 from coact.imported import files_of
 from coact.models import MODEL_FILES
+from coact.processes import begin_run, end_on_signals
 from coact.sae.truth.settings import TruthSettings
 from coact.study import MODEL_PINS, NULLS, SAE_PINS, TESTED_NULLS, check
+
+
+def get_place(*folders):
+    """Room for the study's files in these folders, or one line that says what is in the way."""
+    try:
+        check_folders(*folders)
+    except StudyError as error:
+        raise WorkflowError(str(error))
+
+
+begin_run()
+get_place(".")
+try:
+    check_folders("results")
+except StudyError as error:
+    print(f"warning: {error}", file=sys.stderr)  # what is complete may be looked at nonetheless
+
+
+onstart:
+    end_on_signals()  # anew: Snakemake's scheduler has put its own answer to SIGTERM in place
+    get_place("results", "logs", "checkpoints")
+
 
 try:
     STUDY = check(complete(config))

@@ -17,7 +17,7 @@ from coact.artefacts import (
     write_table,
     write_tensors,
 )
-from coact.errors import ArtefactError
+from coact.errors import ArtefactError, UnwritableError
 
 STAMP = {"rule": "test", "params": {"seed": 0}}
 
@@ -77,12 +77,13 @@ def test_a_writer_refuses_what_does_not_fit_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_the_disk_reaches_the_writer(tmp_path, monkeypatch):
+def test_a_full_disk_reaches_the_writer_as_one_line(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("coact.artefacts.tensors.os.pwrite", fail)
-    with pytest.raises(OSError, match="No space"):
+    expected = rf"/x: No space left on device; expected room for it in {tmp_path}, where [\d,]+ bytes are free\. What"
+    with pytest.raises(UnwritableError, match=expected):
         write_tensors({"a": np.zeros(2, np.float32)}, tmp_path / "x", STAMP)
     assert list(tmp_path.iterdir()) == []
 

@@ -22,6 +22,8 @@ def results(tmp_path):
         (folder / name).write_text(name)
     (folder / "graphs" / "empty").write_bytes(b"")
     (folder / "graphs" / ".a.json.1234.part").write_text("half")
+    (folder / "graphs" / ".folder.1234.part").mkdir()
+    (folder / "graphs" / ".folder.1234.part" / "a.json").write_text("half")
     (folder / "provenance.json").write_text(json.dumps({"artefacts": take_inventory(folder)}))
     return folder
 

@@ -16,6 +16,10 @@ class ArtefactError(StudyError):
     """A file of the study is missing, truncated, altered or of another kind."""
 
 
+class UnwritableError(ArtefactError):
+    """A file cannot be written: the disk is full, or the folder is not for writing."""
+
+
 def first_line(error: Exception) -> str:
     """What an error of a library says, on one line; its kind where it says nothing."""
     text = str(error).strip()

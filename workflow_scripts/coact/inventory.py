@@ -23,7 +23,7 @@ RECORD = "provenance.json"
 LEDGER = "ledger"  # what made the files, by stage; it repeats their hashes
 # What the study can make again and DVC does not keep: missing files of these folders are no difference.
 REMADE = ("activations", "features")
-UNFINISHED = ".part"  # in names of files that are being written, or were when their job ended
+UNFINISHED = ".part"  # in names of files and folders that are being written, or were when their job ended
 NOT_OURS = (".gitignore", ".snakemake_timestamp")  # what DVC and Snakemake leave among results
 MOST_NAMES = 20  # in a message
 CHUNK = 1 << 22
@@ -118,7 +118,7 @@ def seeds_of(config: Any, place: str = "") -> dict[str, Any]:
 
 def _is_artefact(name: str) -> bool:
     folder, _, file = name.rpartition("/")
-    return name != RECORD and folder != LEDGER and UNFINISHED not in file and file not in NOT_OURS
+    return name != RECORD and folder != LEDGER and UNFINISHED not in name and file not in NOT_OURS
 
 
 def _processor() -> str:

@@ -12,9 +12,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from threadpoolctl import threadpool_limits
+
+from coact.artefacts import explain
 from coact.errors import StudyError
+from coact.processes import end_with_run
 from coact.progress import set_terminal
 from coact.provenance import stamp
 
@@ -25,49 +29,79 @@ M_MMAP_THRESHOLD = -3
 
 @contextlib.contextmanager
 def logged(path: str) -> Iterator[None]:
-    """Send all output of the block to the file `path`, and a `StudyError` to the terminal as one line.
+    """Send all output of the block to the file `path`, and an error for the user to the terminal as one line.
+
+    Errors for the user are every `StudyError`, and what a full or closed disk gives.
 
     Raises:
-        SystemExit: with status 1 after a `StudyError`; other exceptions go through, after their traceback is
+        SystemExit: with status 1 after such an error; other exceptions go through, after their traceback is
             written to the log.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     kept = [os.dup(1), os.dup(2)]
     terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
     set_terminal(terminal if terminal.isatty() else None)
-    with open(path, "w", buffering=1, encoding="utf-8") as log_file:
-        os.dup2(log_file.fileno(), 1)
-        os.dup2(log_file.fileno(), 2)
-        logging.basicConfig(level=logging.INFO, stream=log_file, format="%(asctime)s %(message)s", force=True)
-        try:
+    try:
+        with _opened(path) as log_file:
+            os.dup2(log_file.fileno(), 1)
+            os.dup2(log_file.fileno(), 2)
+            logging.basicConfig(level=logging.INFO, stream=log_file, format="%(asctime)s %(message)s", force=True)
             yield
-        except StudyError as error:
-            logging.getLogger("coact").error("error: %s", error)
-            print(f"error: {error}", file=terminal)
-            raise SystemExit(1) from None
-        except Exception:
-            traceback.print_exc(file=log_file)
+    except Exception as error:
+        if _line_of(error) is None:
             raise
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, copy in enumerate(kept, start=1):
-                os.dup2(copy, descriptor)
-                os.close(copy)
-            set_terminal(None)
-            terminal.close()
+        print(_line_of(error), file=terminal)
+        raise SystemExit(1) from None
+    finally:
+        _flush()
+        for descriptor, copy in enumerate(kept, start=1):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+        set_terminal(None)
+        terminal.close()
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[TextIO]:
+    """The log file, with the error that ends the block at its end."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    log_file = open(path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115 (on a full disk closing fails, too)
+    try:
+        yield log_file
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            if line := _line_of(error):
+                logging.getLogger("coact").error(line)
+            else:
+                traceback.print_exc(file=log_file)
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            log_file.close()
+
+
+def _line_of(error: Exception) -> str | None:
+    """An error that is for the user, as its line."""
+    message = str(error) if isinstance(error, StudyError) else explain(error)
+    return message and f"error: {message}"
+
+
+def _flush() -> None:
+    """Write out what was printed, as far as the disk takes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
 
 
 def limit_threads(threads: int) -> None:
     """Hold the numerical libraries that are loaded to `threads` threads."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     for name in ("torch", "numba"):
         if name in sys.modules:
             sys.modules[name].set_num_threads(threads)
+    threadpool_limits(threads)  # NumPy's and SciPy's OpenBLAS, which read the environment when they were loaded
 
 
 def keep_memory() -> None:
@@ -84,11 +118,12 @@ def keep_memory() -> None:
 
 @contextlib.contextmanager
 def job(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """Run the body of an adapter: log, one-line errors, and the threads that the scheduler gave.
+    """Run the body of an adapter: log, one-line errors, the threads that the scheduler gave, an end with the run.
 
     Yields:
         The stamp of this job, for its artefacts (see `coact.provenance.stamp`).
     """
+    end_with_run()
     limit_threads(snakemake.threads)
     keep_memory()
     with logged(snakemake.log[0]):

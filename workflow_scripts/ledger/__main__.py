@@ -46,7 +46,7 @@ def tidy(stage: str) -> None:
         for path in sorted(folder.rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
-        named = [path for path in gone if path.name != TIMESTAMP and UNFINISHED not in path.name]
+        named = [path for path in gone if path.name != TIMESTAMP and UNFINISHED not in str(path)]
         if named:
             print(f"Removed from {folder}, made by other settings: {len(named):,} files")
 

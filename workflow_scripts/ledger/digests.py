@@ -65,6 +65,6 @@ class Digests:
     def _of_folder(self, folder: Path) -> str:
         found = hashlib.sha256()
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != TIMESTAMP and UNFINISHED not in path.name:
+            if path.is_file() and path.name != TIMESTAMP and UNFINISHED not in str(path):
                 found.update(f"{path.relative_to(folder).as_posix()}\0{self.of(str(path))}\n".encode())
         return found.hexdigest()

@@ -9,6 +9,7 @@ from snakemake.logging import logger
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import PersistenceBackend
 
+from coact.artefacts import explain
 from coact.errors import ArtefactError, StudyError
 from ledger.digests import Digests
 from ledger.note import note
@@ -36,6 +37,8 @@ def watch(workflow: Any) -> None:
         restored, unknown = vouch(FilePersistence(nolock=True, path=RECORDS), RESULTS, digests)
     except ArtefactError as error:
         raise WorkflowError(f"{error}; delete it, and what it describes is made again") from None
+    except OSError as error:
+        raise WorkflowError(explain(error) or str(error)) from None
     digests.save()
     if restored:
         logger.info(f"Results known from {RESULTS}/ledger: {len(restored):,}")

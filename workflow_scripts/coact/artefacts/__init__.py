@@ -5,7 +5,8 @@ there is complete. Tensors are safetensors with a digest of their bytes, tables 
 each carries the stamp of `coact.provenance`. Nothing is pickled.
 """
 
-from coact.artefacts.files import atomic, atomic_folder, read_json, write_json
+from coact.artefacts.disk import check_folders, explain
+from coact.artefacts.files import atomic, atomic_folder, read_json, remove_parts, write_json
 from coact.artefacts.tables import read_table, write_table, write_tables
 from coact.artefacts.tensors import TensorFile, TensorWriter, open_tensors, write_tensors
 
@@ -14,9 +15,12 @@ __all__ = [
     "TensorWriter",
     "atomic",
     "atomic_folder",
+    "check_folders",
+    "explain",
     "open_tensors",
     "read_json",
     "read_table",
+    "remove_parts",
     "write_json",
     "write_table",
     "write_tables",

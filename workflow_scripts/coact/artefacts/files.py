@@ -1,6 +1,7 @@
 """Atomic files and JSON."""
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -10,42 +11,66 @@ from typing import Any
 
 import numpy as np
 
+from coact.artefacts.disk import writing
 from coact.errors import ArtefactError
 
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else delete it."""
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else delete it.
+
+    What killed jobs left of earlier attempts is removed.
+
+    Raises:
+        UnwritableError: the disk is full, or the folder is not for writing.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_parts(path)
+        try:
+            yield part
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; move its files into `path` when the block ends well.
 
-    Files of other names that are in `path` already stay.
+    Files of other names that are in `path` already stay. What killed jobs left of earlier attempts is removed.
+
+    Raises:
+        UnwritableError: the disk is full, or the folder is not for writing.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        path.mkdir(parents=True, exist_ok=True)
-        for file in sorted(part.iterdir()):
-            file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner may read
-            os.replace(file, path / file.name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with writing(path):
+        remove_parts(path)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            path.mkdir(parents=True, exist_ok=True)
+            for file in sorted(part.iterdir()):
+                file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner may read
+                os.replace(file, path / file.name)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove the temporary files and folders of attempts at `path`, of which one at a time is under way."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if not part.name.removeprefix(f".{path.name}.").removesuffix(".part").isdigit():
+            continue  # of a file whose name begins alike
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -16,9 +16,9 @@ import safetensors
 import torch
 
 from coact.activations import Shard
-from coact.artefacts import open_tensors, write_tensors
+from coact.artefacts import open_tensors, remove_parts, write_tensors
 from coact.device import get_device
-from coact.errors import ArtefactError, StudyError
+from coact.errors import ArtefactError, StudyError, UnwritableError
 from coact.provenance import canonical_json, versions
 
 FOLDER = Path("checkpoints")
@@ -54,7 +54,7 @@ class Checkpoint:
         Raises:
             StudyError: it is damaged, or is of another training.
         """
-        self._remove_parts()
+        remove_parts(self.path)
         if not self.path.exists():
             return None
         try:
@@ -79,19 +79,15 @@ class Checkpoint:
         """Write a checkpoint in place of the last. Where that fails (a full disk), the last stays; the log says so."""
         try:
             write_tensors(arrays, self.path, self._identity)
-        except OSError as error:
-            self._remove_parts()
-            log.warning("%s: checkpoint not written (%s); training goes on without", self.path, error.strerror or error)
+        except (OSError, UnwritableError) as error:
+            reason = error.__cause__ or error
+            reason = getattr(reason, "strerror", None) or reason
+            log.warning("%s: checkpoint not written (%s); training goes on without", self.path, reason)
         self._last = time.monotonic()
 
     def delete(self) -> None:
         """Remove the file, once the results are there."""
         self.path.unlink(missing_ok=True)
-
-    def _remove_parts(self) -> None:
-        """Temporary files of jobs that were killed while they wrote."""
-        for part in self.path.parent.glob(f".{self.path.name}.*.part"):
-            part.unlink(missing_ok=True)
 
 
 def identity_of(settings: dict[str, Any], shards: Sequence[Shard]) -> dict[str, Any]:
