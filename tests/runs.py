@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import psutil
 
 from coact.inventory import RECORD, take_inventory, verify
-from conftest import ROOT, make_micro, run_command
+from conftest import run_command
 
 PATIENCE_S = 900  # no promise about speed: only what hangs is given up
 SNAKEMAKE = ("snakemake", "--cores", "2")
@@ -72,7 +71,7 @@ class Run:
 
     def snakemake(self) -> psutil.Process | None:
         """The Snakemake of the command, which may be the command itself."""
-        return next((process for process in self.all() if "bin/snakemake" in " ".join(words_of(process)[:2])), None)
+        return next((process for process in self.all() if is_snakemake(words_of(process))), None)
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
         """What `condition` gives, once that is something; what it gives at the end when the command ends before."""
@@ -117,6 +116,11 @@ def words_of(process: psutil.Process) -> list[str]:
         return []
 
 
+def is_snakemake(words: list[str]) -> bool:
+    """Whether a command line is that of a run of Snakemake, by hand or by a stage of DVC."""
+    return "bin/snakemake" in " ".join(words[:2]) or words[1:3] == ["-m", "ledger"]
+
+
 def job_name(process: psutil.Process, folder: Path) -> str | None:
     """The rule that a process is the script of, in the study of this folder."""
     words = words_of(process)
@@ -143,18 +147,6 @@ def finish(folder: Path, *command: str) -> tuple[bool, subprocess.CompletedProce
 def unlock(folder: Path) -> None:
     done = run_command(folder, "snakemake", "--unlock")
     assert done.returncode == 0, done.stdout
-
-
-def make_repository(folder: Path) -> Path:
-    """The smallest whole study in a fresh repository of Git and DVC."""
-    make_micro(folder)
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copy2(ROOT / name, folder / name)
-    shutil.copytree(ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "*.local"))
-    who = ("-c", "user.name=study", "-c", "user.email=study@example.org")
-    for arguments in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "Study")):
-        subprocess.run(["git", *arguments], cwd=folder, check=True)
-    return folder
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from conftest import make_micro
-from runs import SNAKEMAKE, Run, finish, hashes, job_name, make_repository, parts, unlock, whole_files
+from repositories import under_git
+from runs import SNAKEMAKE, Run, finish, hashes, job_name, parts, unlock, whole_files
 from test_workflow import STAGES
 
 SEED = 20261122
@@ -139,7 +140,7 @@ def test_a_study_killed_24_times_ends_as_one_that_was_not(tmp_path, micro_study)
 
 @pytest.mark.slow
 def test_a_study_of_dvc_killed_six_times_ends_as_one_that_was_not(tmp_path, micro_study):
-    study = Killed(make_repository(tmp_path / "study"), ("dvc", "repro"), hashes(micro_study))
+    study = Killed(under_git(make_micro(tmp_path / "study")), ("dvc", "repro"), hashes(micro_study))
     stages = [stage for stage in STAGES if stage not in IDLE]
     chosen = sorted(random.Random(SEED).sample(stages, 6), key=stages.index)
     for number, stage in enumerate(chosen):
@@ -149,7 +150,7 @@ def test_a_study_of_dvc_killed_six_times_ends_as_one_that_was_not(tmp_path, micr
 
 
 def test_a_stage_of_dvc_goes_on_after_dvc_was_killed(tmp_path, micro_study):
-    folder, reference = make_repository(tmp_path / "study"), hashes(micro_study)
+    folder, reference = under_git(make_micro(tmp_path / "study")), hashes(micro_study)
     with Run(folder, "dvc", "repro", "models") as run:
         assert run.wait_until(run.jobs, "a job")
         run.itself().kill()

@@ -4,7 +4,8 @@ import signal
 
 from coact.processes import GOODBYE
 from conftest import make_micro, run_command
-from runs import Run, hashes, make_repository, whole_files
+from repositories import under_git
+from runs import Run, hashes, whole_files
 
 CORPUS = ("snakemake", "--cores", "2", "--", "all_corpus")
 DVC = ("dvc", "repro", "corpus")
@@ -34,7 +35,7 @@ def test_snakemake_ends_its_jobs_when_it_is_told_to_end(tmp_path, micro_study):
 
 
 def test_what_dvc_runs_ends_when_it_is_told_to_end(tmp_path, micro_study):
-    folder, reference = make_repository(tmp_path / "study"), hashes(micro_study)
+    folder, reference = under_git(make_micro(tmp_path / "study")), hashes(micro_study)
     for stop in (lambda run: run.send_to_all(signal.SIGINT), lambda run: run.send(signal.SIGTERM)):
         with Run(folder, *DVC) as run:
             assert run.wait_until(run.jobs, "a job"), run.printed()
@@ -46,7 +47,7 @@ def test_what_dvc_runs_ends_when_it_is_told_to_end(tmp_path, micro_study):
 
 
 def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on(tmp_path, micro_study):
-    folder, reference = make_repository(tmp_path / "study"), hashes(micro_study)
+    folder, reference = under_git(make_micro(tmp_path / "study")), hashes(micro_study)
     with Run(folder, *DVC) as run:
         run.wait_until(lambda: "Running stage 'corpus'" in run.printed(), "the stage")
         stopped, *_ = run.wait_until(run.jobs, "a job of the stage")
