@@ -27,7 +27,7 @@ from coact.sae.truth.settings import TruthSettings
 from coact.study import MODEL_PINS, NULLS, SAE_PINS, TESTED_NULLS, check
 
 
-def get_place(*folders):
+def get_room(*folders):
     """Room for the study's files in these folders, or one line that says what is in the way."""
     try:
         check_folders(*folders)
@@ -36,7 +36,7 @@ def get_place(*folders):
 
 
 begin_run()
-get_place(".")
+get_room(".")
 try:
     check_folders("results")
 except StudyError as error:
@@ -45,7 +45,7 @@ except StudyError as error:
 
 onstart:
     end_on_signals()  # anew: Snakemake's scheduler has put its own answer to SIGTERM in place
-    get_place("results", "logs", "checkpoints")
+    get_room("results", "logs", "checkpoints")
 
 
 try:
