@@ -5,15 +5,17 @@ from pathlib import Path
 from coact.artefacts import write_table
 from coact.corpus.tokenizer import load_tokenizer
 from coact.corpus.tokens import open_tokens
-from coact.jobs import job
+from coact.jobs import job, limit_threads
 from coact.models.bridge import check_hook, make_bridge
 from coact.models.folder import new_gpt2, save_model
 from coact.models.train import train_model
 from coact.study import hook_key, hook_of
 
 SHAPE = ("layers", "d_model", "heads", "d_mlp", "activation", "seed")
+THREADS = 2  # of the rule, and with one core too: the order of sums depends on them, and so does the model
 
 with job(snakemake) as stamp:
+    limit_threads(THREADS)
     name, settings = snakemake.wildcards.model, dict(snakemake.params.settings)
     tokenizer = load_tokenizer(Path(snakemake.input.tokenizer).parent)
     contexts = open_tokens(snakemake.input.tokens).tokens
