@@ -10,6 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SAE_LENS := .venv-sae-lens
 CORES ?= all
+TESTERS ?= 2
 CONFIG ?=
 RESULTS ?= results
 
@@ -30,7 +31,7 @@ verify: $(VENV)/study.installed
 	@PYTHONPATH=workflow_scripts $(BIN)/python -m coact.inventory $(RESULTS)
 
 test: check $(SAE_LENS)/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest --numprocesses $(TESTERS) --dist loadfile
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check .

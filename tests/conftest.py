@@ -11,6 +11,7 @@ import numba
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,22 +81,33 @@ def workspace(tmp_path: Path) -> Path:
     return make_workspace(tmp_path / "study")
 
 
+def made_once(root: Path, name: str, make: Callable[[Path], Path], run: Run) -> Path:
+    """A folder with a finished study, made by the first test that wants it, of all processes that run tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, finished = root / name / "study", root / f"{name}.finished"
+    with FileLock(root / f"{name}.lock"):
+        if not finished.exists():
+            done = run(make(folder))
+            assert done.returncode == 0, done.stdout[-6000:]
+            finished.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished tiny study. Tests must not change it; copy it first."""
-    folder = make_workspace(tmp_path_factory.mktemp("tiny") / "study")
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout[-6000:]
-    return folder
+    return made_once(tmp_path_factory.getbasetemp(), "tiny", make_workspace, snakemake)
 
 
 @pytest.fixture(scope="session")
 def micro_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished study of the smallest kind. Tests must not change it; copy it first."""
-    folder = make_micro(tmp_path_factory.mktemp("micro") / "study")
-    done = run_command(folder, "snakemake", "--cores", "2")
-    assert done.returncode == 0, done.stdout[-6000:]
-    return folder
+
+    def run(folder: Path) -> subprocess.CompletedProcess[str]:
+        return run_command(folder, "snakemake", "--cores", "2")
+
+    return made_once(tmp_path_factory.getbasetemp(), "micro", make_micro, run)
 
 
 @pytest.fixture
