@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 
 import networkx as nx
@@ -149,7 +150,9 @@ def test_the_graph_can_be_built_from_held_out_batches(tiny_copy):
 
 def test_a_damaged_shard_is_named_and_what_is_complete_stays(tiny_copy):
     shard = tiny_copy / "results/activations/main/heldout-00000.safetensors"
+    stat = shard.stat()
     shard.write_bytes(shard.read_bytes()[:-64])
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a failing disk leaves it: else it is made again
     edges = hashes(tiny_copy, "results/graphs/*/*/edges.parquet")
     done = snakemake(tiny_copy, "--forcerun", "evaluate_sae", "--", "results/saes/main/topk-x1-s0/evaluation.json")
     assert done.returncode != 0

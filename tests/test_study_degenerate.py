@@ -42,6 +42,9 @@ def degenerate_study(tiny_study, tmp_path_factory):
             metadata = {"n_features": shard.metadata["n_features"]}
             path.unlink()
             write_tensors(arrays, path, stamp, metadata)
+    exchanged = [str(path.relative_to(folder)) for path in sorted((folder / "results/features").rglob("*.safetensors"))]
+    done = snakemake(folder, "--touch", "--", *exchanged, overlays=("relu.yaml",))  # else they are made again
+    assert done.returncode == 0, done.stdout[-6000:]
     done = snakemake(folder, "--rerun-triggers", "mtime", overlays=("relu.yaml",))
     assert done.returncode == 0, done.stdout[-6000:]
     return folder
