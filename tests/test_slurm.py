@@ -66,7 +66,7 @@ class Study:
         return {
             str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(results.rglob("*"))
-            if path.is_file() and path.name != "provenance.json"
+            if path.is_file() and path.name != "provenance.json" and path.parent.name != "ledger"
         }
 
 
