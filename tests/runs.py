@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
-from coact.inventory import RECORD, take_inventory, verify
+from coact.inventory import RECORD, verify
 from conftest import run_command
+from repositories import artefacts
 
 PATIENCE_S = 900  # no promise about speed: only what hangs is given up
 SNAKEMAKE = ("snakemake", "--cores", "2")
@@ -158,8 +159,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def whole_files(folder: Path) -> dict[str, str]:
     """Path -> SHA-256 of every file that has its name, of a study that is under way."""
-    found = take_inventory(folder / "results") if (folder / "results").exists() else {}
-    return {name: entry["sha256"] for name, entry in found.items()}
+    return artefacts(folder) if (folder / "results").exists() else {}
 
 
 def parts(folder: Path) -> list[Path]:

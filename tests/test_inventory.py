@@ -39,6 +39,13 @@ def test_every_finished_file_is_listed_by_its_hash_and_the_record_is_not(results
     assert found["graphs/empty"] == {"bytes": 0, "sha256": EMPTY}
 
 
+def test_names_that_look_unfinished_are_listed(results):
+    for name in ("saes/gpt.part2/metrics.json", "graphs/a.12.part", "graphs/.hidden.part"):
+        (results / name).parent.mkdir(exist_ok=True, parents=True)
+        (results / name).write_text("whole")
+    assert {"saes/gpt.part2/metrics.json", "graphs/a.12.part", "graphs/.hidden.part"} < set(take_inventory(results))
+
+
 def test_large_files_are_read_in_parts(results, monkeypatch):
     whole = take_inventory(results)
     monkeypatch.setattr(inventory, "CHUNK", 3)

@@ -1,6 +1,5 @@
 """The study on a cluster: a real Slurm of two nodes on this machine, with failures on the way."""
 
-import hashlib
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from coact.artefacts import read_json
 from conftest import make_micro
+from repositories import artefacts
 from slurm import Cluster, missing, wait_until
 
 RUN = ("snakemake", "--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
@@ -62,12 +62,7 @@ class Study:
 
     def files(self) -> dict[str, str]:
         """SHA-256 of every file of the results but the record, which names the machine, by path."""
-        results = self.folder / "results"
-        return {
-            str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(results.rglob("*"))
-            if path.is_file() and path.name != "provenance.json" and path.parent.name != "ledger"
-        }
+        return artefacts(self.folder)
 
 
 def running(cluster: Cluster, rule: str) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from coact.artefacts import read_json
+from coact.artefacts import is_unfinished, read_json
 from coact.errors import StudyError
 from coact.progress import Progress
 
@@ -23,8 +23,8 @@ RECORD = "provenance.json"
 LEDGER = "ledger"  # what made the files, by stage; it repeats their hashes
 # What the study can make again and DVC does not keep: missing files of these folders are no difference.
 REMADE = ("activations", "features")
-UNFINISHED = ".part"  # in names of files and folders that are being written, or were when their job ended
-NOT_OURS = (".gitignore", ".snakemake_timestamp")  # what DVC and Snakemake leave among results
+TIMESTAMP = ".snakemake_timestamp"  # Snakemake's time of a folder that is an output
+NOT_OURS = (".gitignore", TIMESTAMP)  # what DVC and Snakemake leave among results
 MOST_NAMES = 20  # in a message
 CHUNK = 1 << 22
 
@@ -118,7 +118,7 @@ def seeds_of(config: Any, place: str = "") -> dict[str, Any]:
 
 def _is_artefact(name: str) -> bool:
     folder, _, file = name.rpartition("/")
-    return name != RECORD and folder != LEDGER and UNFINISHED not in name and file not in NOT_OURS
+    return name != RECORD and folder != LEDGER and not is_unfinished(name) and file not in NOT_OURS
 
 
 def _processor() -> str:
@@ -147,9 +147,10 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _listed(names: list[str]) -> str:
-    more = f", and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
+def listed(names: list[str], most: int = MOST_NAMES) -> str:
+    """The first names, and how many more there are."""
+    more = f", and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def verify(folder: Path) -> int:
@@ -164,7 +165,7 @@ def verify(folder: Path) -> int:
     if found.remade:
         print(f"{len(found.remade):,} files of {' and '.join(REMADE)} are not there; the study makes them again")
     if found.unknown:
-        print(f"Not recorded: {_listed(found.unknown)}")
+        print(f"Not recorded: {listed(found.unknown)}")
     same = len(recorded) - sum(map(len, found[:3]))
     print(f"{same:,} of {len(recorded):,} artefacts are as recorded in {folder / RECORD}")
     return 1 if found.changed or found.missing else 0

@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 from snakemake.cli import main as snakemake
 
-from coact.inventory import UNFINISHED
-from ledger.digests import TIMESTAMP
-from ledger.records import FOLDER, read_stage
+from coact.artefacts import is_unfinished
+from coact.inventory import LEDGER, TIMESTAMP
+from ledger.records import read_stage
 from ledger.watch import RESULTS, note_results, watched
 
 OPTIONS = ("--cores", "all", "--resources", "gpu=1")
@@ -38,7 +38,7 @@ def run(stages: list[str]) -> int:
 
 def tidy(stage: str) -> None:
     """Remove what the ledger does not know from the folders that dvc.yaml has as outputs of a stage."""
-    kept = {Path(path) for record in read_stage(RESULTS / FOLDER / f"{stage}.json") for path in record.outputs}
+    kept = {Path(path) for record in read_stage(RESULTS / LEDGER / f"{stage}.json") for path in record.outputs}
     for folder in folders_of(stage):
         gone = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_left(path, kept)]
         for path in gone:
@@ -46,7 +46,7 @@ def tidy(stage: str) -> None:
         for path in sorted(folder.rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
-        named = [path for path in gone if path.name != TIMESTAMP and UNFINISHED not in str(path)]
+        named = [path for path in gone if path.name != TIMESTAMP and not is_unfinished(path)]
         if named:
             print(f"Removed from {folder}, made by other settings: {len(named):,} files")
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from coact.artefacts import read_json, write_json
+from coact.artefacts import is_unfinished, read_json, write_json
 from coact.errors import ArtefactError
-from coact.inventory import UNFINISHED, digest
+from coact.inventory import TIMESTAMP, digest
 
 INTERVAL_S = 10.0  # between words on the progress
-TIMESTAMP = ".snakemake_timestamp"  # Snakemake's time of a folder that is an output
 
 
 def modified(path: str) -> float:
@@ -65,6 +64,6 @@ class Digests:
     def _of_folder(self, folder: Path) -> str:
         found = hashlib.sha256()
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != TIMESTAMP and UNFINISHED not in str(path):
+            if path.is_file() and path.name != TIMESTAMP and not is_unfinished(path):
                 found.update(f"{path.relative_to(folder).as_posix()}\0{self.of(str(path))}\n".encode())
         return found.hexdigest()

@@ -8,8 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from coact.inventory import LEDGER
 from ledger.digests import Digests, modified
-from ledger.records import FOLDER, Record, read_ledger, read_stage, write_stage
+from ledger.records import Record, read_ledger, read_stage, write_stage
 
 # Of Snakemake's records, what makes a job what it is.
 FIELDS = ("rule", "code", "params", "log", "shellcmd", "software_stack_hash", "container_img_url")
@@ -48,7 +49,7 @@ def note(workflow: Any, results: Path, digests: Digests) -> set[str]:
     asked = {rule.name.removeprefix("all_") for rule in workflow.dag.targetrules}
     whole = {stage for stage in stages.values() if stage not in partly and asked & {stage, "all"}}
     for stage in sorted(set(done) | whole):
-        file, noted = results / FOLDER / f"{stage}.json", done[stage]
+        file, noted = results / LEDGER / f"{stage}.json", done[stage]
         new = {path for record in noted for path in record.outputs}
         kept = [] if stage in whole else [old for old in read_stage(file) if new.isdisjoint(old.outputs)]
         write_stage(file, [*noted, *kept])

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from coact.artefacts import read_json, write_json
-
-FOLDER = "ledger"  # below the results
+from coact.inventory import LEDGER
 
 
 class Record(NamedTuple):
@@ -36,7 +35,7 @@ def read_ledger(results: Path) -> dict[str, Record]:
 
 def files_of(results: Path) -> list[Path]:
     """The ledger's files."""
-    return sorted((results / FOLDER).glob("*.json"))
+    return sorted((results / LEDGER).glob("*.json"))
 
 
 def read_stage(file: Path) -> list[Record]:

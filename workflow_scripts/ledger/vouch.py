@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from snakemake.persistence import MetadataRecord, PersistenceBase
 
-from coact.inventory import UNFINISHED
-from ledger.digests import TIMESTAMP, Digests, modified
-from ledger.records import FOLDER, Record, files_of, read_ledger
+from coact.artefacts import is_unfinished
+from coact.inventory import LEDGER, TIMESTAMP
+from ledger.digests import Digests, modified
+from ledger.records import Record, files_of, read_ledger
 
 ALGORITHM = "sha256:"  # before Snakemake's checksums
 
@@ -70,7 +71,7 @@ def vouch(persistence: PersistenceBase, results: Path, digests: Digests) -> Vouc
 
 def outputs_in(results: Path) -> Iterator[str]:
     """Paths of files, and of folders that are outputs as a whole, but for the ledger and unfinished files."""
-    ledger = str(results / FOLDER)
+    ledger = str(results / LEDGER)
     for folder, folders, files in os.walk(results):
         folders[:] = sorted(name for name in folders if _is_whole(name) and os.path.join(folder, name) != ledger)
         if TIMESTAMP in files:
@@ -81,7 +82,7 @@ def outputs_in(results: Path) -> Iterator[str]:
 
 
 def _is_whole(name: str) -> bool:
-    return UNFINISHED not in name and name != ".gitignore"
+    return not is_unfinished(name) and name != ".gitignore"
 
 
 class _Sound:

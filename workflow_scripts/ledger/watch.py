@@ -11,6 +11,7 @@ from snakemake.settings.enums import PersistenceBackend
 
 from coact.artefacts import explain
 from coact.errors import ArtefactError, StudyError
+from coact.inventory import listed
 from ledger.digests import Digests
 from ledger.note import note
 from ledger.vouch import vouch
@@ -43,9 +44,8 @@ def watch(workflow: Any) -> None:
     if restored:
         logger.info(f"Results known from {RESULTS}/ledger: {len(restored):,}")
     if unknown:
-        logger.warning(
-            f"Files of {RESULTS} that no record describes, made again where the study needs them: {_listed(unknown)}"
-        )
+        names = listed(unknown, MOST_NAMES)
+        logger.warning(f"Files of {RESULTS} that no record describes, made again where the study needs them: {names}")
 
 
 def note_results(workflow: Any) -> set[str]:
@@ -64,8 +64,3 @@ def note_results(workflow: Any) -> set[str]:
 def _is_locked() -> bool:
     locks = RECORDS / "locks"
     return locks.is_dir() and any(os.scandir(locks))
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more

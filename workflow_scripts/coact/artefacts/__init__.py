@@ -6,7 +6,7 @@ each carries the stamp of `coact.provenance`. Nothing is pickled.
 """
 
 from coact.artefacts.disk import check_folders, explain
-from coact.artefacts.files import atomic, atomic_folder, read_json, remove_parts, write_json
+from coact.artefacts.files import atomic, atomic_folder, is_unfinished, read_json, remove_parts, write_json
 from coact.artefacts.tables import read_table, write_table, write_tables
 from coact.artefacts.tensors import TensorFile, TensorWriter, open_tensors, write_tensors
 
@@ -17,6 +17,7 @@ __all__ = [
     "atomic_folder",
     "check_folders",
     "explain",
+    "is_unfinished",
     "open_tensors",
     "read_json",
     "read_table",

@@ -4,15 +4,18 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from coact.artefacts.disk import writing
 from coact.errors import ArtefactError
+
+PART = re.compile(r"\..+\.\d+\.part")  # what `_part` names
 
 
 @contextlib.contextmanager
@@ -25,7 +28,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         UnwritableError: the disk is full, or the folder is not for writing.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_parts(path)
@@ -48,7 +51,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         UnwritableError: the disk is full, or the folder is not for writing.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part(path)
     with writing(path):
         remove_parts(path)
         part.mkdir(parents=True)
@@ -71,6 +74,15 @@ def remove_parts(path: Path) -> None:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+def is_unfinished(path: str | PurePath) -> bool:
+    """Whether a file is one that is being written, or was when its job ended, or lies in such a folder."""
+    return any(PART.fullmatch(name) for name in PurePath(path).parts)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _umask() -> int:
