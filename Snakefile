@@ -14,6 +14,7 @@ container: "envs/study.sif"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/resources.smk"
 include: "rules/ledger.smk"
 include: "rules/hub.smk"

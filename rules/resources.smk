@@ -1,12 +1,18 @@
-# Memory and runtime of jobs, by the arithmetic that `make plan` prints (coact.costs). No rules here.
+# GPUs, memory and runtime of jobs, the last two by the arithmetic that `make plan` prints (coact.costs). No rules here.
 
 from coact.costs import memory_of
+from coact.device import has_gpu
 from coact.plan.runtimes import runtime_of
 
 MEMORY = memory_of(STUDY)
 RUNTIME = runtime_of(STUDY)
 # On a cluster a job is run by Snakemake, which counts as its memory: megabytes of two processes.
 SNAKEMAKE_MEMORY = 500
+
+
+def get_gpus(wildcards):
+    """GPUs that a job asks for: one, unless jobs run on this machine and it has none; they then share its cores."""
+    return 0 if workflow.local_exec and not has_gpu() else 1
 
 
 def get_place(rule, wildcards):

@@ -17,6 +17,7 @@ from snakemake.utils import update_config
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "presets", "profiles", "report", "envs", "dvc.yaml")
 MICRO = ROOT / "tests" / "micro.yaml"
+SEARCH_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the environment's commands first
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -57,11 +58,10 @@ def make_micro(folder: Path) -> Path:
 
 def run_command(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the environment in `folder`; standard error is merged into standard output."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env=os.environ | {"PATH": SEARCH_PATH},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

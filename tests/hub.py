@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from conftest import ROOT
+from conftest import ROOT, SEARCH_PATH
 
 API = re.compile(
     r"/api/(?P<kind>models|datasets)/(?P<name>[^/]+/[^/]+|[^/]+)/(?P<what>revision|tree|refs|paths-info)"
@@ -255,7 +255,7 @@ def in_process(script: str, arguments: list[str], begins: str, **environment: st
 def run(folder: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Snakemake in a workspace, on the tiny preset and hub.yaml, with the server as the Hub."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {"PATH": SEARCH_PATH}
     environment |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home")}
     command = ["snakemake", "--cores", "2", "--configfile", "presets/tiny.yaml", "hub.yaml", *arguments]
     return subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import psutil
 
 from coact.inventory import RECORD, verify
-from conftest import run_command
+from conftest import SEARCH_PATH, run_command
 from repositories import artefacts
 
 PATIENCE_S = 900  # no promise about speed: only what hangs is given up
@@ -27,12 +26,11 @@ class Run:
 
     def __init__(self, folder: Path, *command: str, **environment: str) -> None:
         self.folder, self._log = folder, folder / "run.log"
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=os.environ | {"PATH": path} | environment,
+                env=os.environ | {"PATH": SEARCH_PATH} | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from conftest import SEARCH_PATH
+
 NEEDED = ("slurmctld", "slurmd", "slurmstepd", "sbatch", "srun", "squeue", "scontrol", "scancel", "munged")
 CLIENTS = ("sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo", "sacct")
 FOLDERS = ("/usr/sbin", "/sbin", "/usr/lib/slurm", "/usr/libexec/slurm")  # beside the path, of daemons
@@ -130,7 +132,7 @@ class Cluster:
     @property
     def environment(self) -> dict[str, str]:
         """The variables of a shell that works on this cluster."""
-        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        path = f"{self.folder / 'bin'}{os.pathsep}{SEARCH_PATH}"
         return os.environ | {"PATH": path, "SLURM_CONF": str(self.folder / "slurm.conf")}
 
     # --- daemons

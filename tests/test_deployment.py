@@ -5,13 +5,11 @@ No package is installed and no image is built here.
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import ROOT, make_micro
+from conftest import ROOT, SEARCH_PATH, make_micro
 
 CONDA = """#!/usr/bin/env bash
 echo "$*" >> "$NOTES"
@@ -42,7 +40,7 @@ def stand_in(tmp_path):
         bin_folder.mkdir()
         (bin_folder / name).write_text(script)
         (bin_folder / name).chmod(0o755)
-        path = os.pathsep.join([str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+        path = f"{bin_folder}{os.pathsep}{SEARCH_PATH}"
         environment = os.environ | {"PATH": path, "NOTES": str(notes), "STAND_INS": str(tmp_path)}
 
         def run(*arguments: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,11 +48,14 @@ class Study:
         self.said = folder.with_name(f"{folder.name}.txt")
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        environment = self.cluster.environment
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         with open(self.said, "w", encoding="utf-8") as out:
             return subprocess.Popen(
-                [*RUN, *arguments], cwd=self.folder, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+                [*RUN, *arguments],
+                cwd=self.folder,
+                env=self.cluster.environment,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
             )
 
     def run(self, *arguments: str) -> tuple[int, str]:

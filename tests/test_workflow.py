@@ -8,7 +8,7 @@ import yaml
 from coact.dependencies import modules_of
 from conftest import ROOT, run_command, snakemake
 
-HELPER_FILES = ("common.smk", "ledger.smk", "resources.smk")  # no rules there
+HELPER_FILES = ("common.smk", "inputs.smk", "ledger.smk", "resources.smk")  # no rules there
 RULE_FILES = sorted(path for path in (ROOT / "rules").glob("*.smk") if path.name not in HELPER_FILES)
 RULES = {
     name: block
