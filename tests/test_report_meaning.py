@@ -1,6 +1,7 @@
 """What the report says of the meaning of features: tables, and sentences that hold for any outcome."""
 
 import re
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -188,6 +189,17 @@ def test_purity_stands_beside_its_nulls_and_controls_are_counted(results):
     assert cells(table, "main/neurons | all")[5:9] == ["0.600", "0.500", "0.600", "0.70"]
     assert "in 3 of 5 dictionaries, no control among them" in texts["purity_sentence"]
     assert "25.0% for 3 SAEs on trained models" in texts["ordinary_sentence"]
+
+
+def test_permutations_that_are_all_as_pure_leave_nothing(results):
+    purity = deepcopy(results.meaning.purity)
+    for entry in purity:
+        for scope in ("all_contexts", "without_ordinary"):
+            found = entry["heldout"][scope]["purity"]
+            found["frequency"]["mean"] = found["value"] + 2**-53
+    sentence = meaning_texts(change(results, purity=purity))["purity_sentence"]
+    assert "purity less their mean is 0 for" in sentence
+    assert "10⁻" not in sentence
 
 
 def test_heaviest_neighbours_come_first_and_features_without_significant_ones_do_not_count(results):

@@ -1,5 +1,6 @@
 """Whether the graph gathers contexts: tables and sentences of communities and of neighbours."""
 
+import math
 from typing import Any
 
 from coact.comparison.columns import Column
@@ -64,9 +65,7 @@ def purity_sentence(results: Results) -> str:
             if defined((entry := found["heldout"][scope]["purity"])["value"]) and defined(entry["frequency"]["p"])
         ]
         above = [column for column, entry in tested if entry["frequency"]["p"] < LEVEL]
-        gaps = beside_controls(
-            [column for column, _ in tested], [entry["value"] - entry["frequency"]["mean"] for _, entry in tested]
-        )
+        gaps = beside_controls([column for column, _ in tested], [_gap(entry) for _, entry in tested])
         parts.append((above, [column for column, _ in tested], gaps))
     (above, tested_all, gaps), (above_rest, tested_rest, gaps_rest) = parts
     if not tested_all:
@@ -81,6 +80,12 @@ def purity_sentence(results: Results) -> str:
         f"{text} Without the features of ordinary text the same holds in {_with_controls(above_rest, tested_rest)},"
         f" with a difference of {gaps_rest}."
     )
+
+
+def _gap(found: dict[str, Any]) -> float:
+    """What permutations leave of a purity; 0 where all are as pure, whose mean may be off by a last digit."""
+    value, mean = found["value"], found["frequency"]["mean"]
+    return 0.0 if math.isclose(value, mean, rel_tol=1e-12) else value - mean
 
 
 def _with_controls(found: list[Column], tested: list[Column]) -> str:
