@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,12 @@ from repositories import artefacts
 
 PATIENCE_S = 900  # no promise about speed: only what hangs is given up
 SNAKEMAKE = ("snakemake", "--cores", "2")
+
+
+def _hear() -> None:
+    """Hear the signals that a shell lets the commands ignore that it puts in the background."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Run:
@@ -35,6 +42,7 @@ class Run:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_hear,
             )
 
     def __enter__(self) -> "Run":

@@ -70,3 +70,15 @@ def test_a_job_of_no_run_or_of_one_that_it_cannot_see_works_on():
         job = start(JOB.format(0), **environment)
         assert job.communicate()[0] == "began\n"
         assert job.returncode == 0
+
+
+def test_signals_that_are_ignored_stay_so():
+    code = """
+import signal
+from coact.processes import SIGNALS, end_on_signals
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+end_on_signals()
+print([number.name for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN])
+"""
+    assert start(code).communicate()[0] == "['SIGHUP']\n"

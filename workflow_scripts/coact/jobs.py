@@ -69,6 +69,7 @@ def _opened(path: str) -> Iterator[TextIO]:
     try:
         yield log_file
     except Exception as error:
+        _flush()  # what was printed before comes before
         with contextlib.suppress(OSError):
             if line := _line_of(error):
                 logging.getLogger("coact").error(line)
